@@ -1,6 +1,7 @@
-// Answers of the server in the form of recorded and documented answers of Redox, so that the figures hold in use.
-// The headers and the first two bodies are those of recordings of 2020 (a message, an upload); log ids are UUIDs in the
-// reference and numbers in samples; answers of FHIR are documented, and `redox-trace-id` was observed on that host.
+// HTTP responses of the server, in the form of recorded and documented responses of Redox, so that the measured costs
+// are realistic. The headers and the first two bodies (a message, an upload) are those of recordings of 2020; log ids
+// are UUIDs in Redox's reference and numbers in its samples; FHIR responses follow the documentation, and
+// `redox-trace-id` was observed on that host.
 import { createHash } from 'node:crypto'
 
 const POLICY = `default-src https:; style-src https: 'unsafe-inline'; object-src 'none'`
@@ -27,11 +28,12 @@ const CROSS_ORIGIN = Object.fromEntries(
 
 /**
  * @typedef {{ status: number, headers: import('node:http').OutgoingHttpHeaders, body: string }} Answer
- * @typedef {{ uri: string } & Answer} UploadAnswer with the URI that the answer gives to the uploaded file
+ * @typedef {{ uri: string } & Answer} UploadAnswer response with the URI of the uploaded file
  */
 
 /**
- * The weak ETag that Express computes; Node adds `date`, `connection` and `keep-alive`.
+ * Returns the weak ETag that Express would compute. The headers `date`, `connection` and `keep-alive` are added by
+ * Node.js.
  * @param {string} body
  */
 function etagOf(body) {
@@ -51,7 +53,7 @@ function answer(status, content, headers = {}) {
 }
 
 /**
- * A UUID that depends on kind and number only, so that every contestant gets the same ids.
+ * Returns a UUID that depends only on kind and number, so that all contestants get the same ids.
  * @param {string} kind
  * @param {number} number
  */
@@ -60,15 +62,15 @@ function uuidOf(kind, number) {
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-a$4-$5')
 }
 
-/** @param {number} number of the upload */
+/** @param {number} number number of the upload */
 const numberedBlob = (number) => `https://blob.redoxengine.com/${14_652_614 + number}`
 
 const SOURCE = { ID: '49f9e2cf-9f6a-4081-8616-8e5845fda1bf', Name: 'Bench' }
 const DESTINATIONS = [{ ID: 'af394f14-b34a-464f-8d24-895f370af4c9', Name: 'Redox EMR' }]
-/** @param {number} number of the message */
+/** @param {number} number number of the message */
 const uuidLog = (number) => ({ ID: uuidOf('log', number), AttemptID: uuidOf('attempt', number) })
 
-/** @type {((number: number) => object)[]} the forms of `Meta` in answers */
+/** @type {((number: number) => object)[]} variants of `Meta` in responses */
 const META = [
   (number) => ({ Message: { ID: 4242 + number } }),
   (number) => ({ Logs: [uuidLog(number)] }),
@@ -76,15 +78,15 @@ const META = [
   (number) => ({ Logs: [uuidLog(number)], Message: { ID: 4242 + number } }),
 ]
 
-/** @param {number} number of the request */
+/** @param {number} number number of the request */
 const fhirHeaders = (number) => ({
   'content-type': 'application/fhir+json; charset=utf-8',
   'redox-trace-id': uuidOf('trace', number),
 })
 
 /**
- * @param {string} type of the resource
- * @param {number} number of the message
+ * @param {string} type type of the resource
+ * @param {number} number number of the message
  */
 const created = (type, number) => ({
   response: {
@@ -93,18 +95,18 @@ const created = (type, number) => ({
   },
 })
 
-/** @type {((type: string, number: number) => { entry?: object[] })[]} the forms of FHIR answers */
+/** @type {((type: string, number: number) => { entry?: object[] })[]} variants of FHIR responses */
 const BUNDLES = [
   (type, number) => ({ entry: [created(type, number), created('Patient', number)] }),
-  // An asynchronous destination accepts a message without entries.
+  // Response of an asynchronous destination: it accepts a message and returns no entries.
   () => ({}),
 ]
 
 export const token = () => answer(200, { access_token: 'bench', token_type: 'Bearer', expires_in: 3600 })
 
 /**
- * The answer to an upload to the blob host.
- * @param {number} number of the upload, from 0
+ * Returns the response to an upload to the blob host.
+ * @param {number} number number of the upload, from 0
  * @returns {UploadAnswer}
  */
 export function blobUpload(number) {
@@ -113,8 +115,8 @@ export function blobUpload(number) {
 }
 
 /**
- * The answer to an upload of a FHIR Binary.
- * @param {number} number of the upload, from 0
+ * Returns the response to an upload of a FHIR Binary.
+ * @param {number} number number of the upload, from 0
  * @param {string} base URL of the request
  * @returns {UploadAnswer}
  */
@@ -126,8 +128,8 @@ export function binaryUpload(number, base) {
 }
 
 /**
- * The answer to a message of the Data Model API; the forms of answers alternate.
- * @param {number} number of the message, from 0
+ * Returns the response to a message of the Data Model API; the variants of responses alternate.
+ * @param {number} number number of the message, from 0
  * @param {{ DataModel: string | undefined, EventType: string | undefined }} meta of the message
  */
 export function dataModelMessage(number, { DataModel, EventType }) {
@@ -140,9 +142,9 @@ export function dataModelMessage(number, { DataModel, EventType }) {
 }
 
 /**
- * The answer to a FHIR message; the forms of answers alternate.
- * @param {number} number of the message, from 0
- * @param {string} type of the resource in the path of the operation
+ * Returns the response to a FHIR message; the variants of responses alternate.
+ * @param {number} number number of the message, from 0
+ * @param {string} type type of the resource in the path of the operation
  */
 export function fhirMessage(number, type) {
   const entries = BUNDLES[number % BUNDLES.length]?.(type, number)

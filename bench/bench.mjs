@@ -1,5 +1,6 @@
-// Measures our nodes, the core nodes, raw undici and the leanest undici in one run: every measurement in a fresh process,
-// shuffled, medians of three, each verified at the server, which answers as Redox does. Prints which goals are met.
+// Measures our nodes, Node-RED's core nodes, undici with a prepared body and undici with minimal code in one run. Each
+// measurement runs in a fresh process, in random order, three times (the median counts), and is verified by a server
+// that responds as Redox does. Prints which goals are met.
 //
 //   npm run bench                          all (about an hour), written to bench/results and docs/cost.svg
 //   npm run bench -- --quick               8 in flight only, once each, without curves (7 minutes)
@@ -44,16 +45,16 @@ import { codeOf } from '../scripts/lib/process.mjs'
  */
 
 /**
- * The contestant of a run; `root`: of the package that our contestant uses.
+ * Contestant of a run; `root`: folder of the package that the contestant `ours` uses.
  * @typedef {{ contestant: Contestant, root?: string, isTimed?: boolean }} How
  *
- * A run as its process gets it; `path`: of the cell's file.
+ * Parameters that the process of a run gets; `path`: path of the cell's file.
  * @typedef {How & { cell: SizedCell, url: string, path: string, tls: boolean }} RunSpec
  *
- * A run with the bytes of the file, if the contestant needs them.
+ * Parameters of a run, with the bytes of the file if the contestant needs the bytes.
  * @typedef {RunSpec & { file?: Buffer | undefined }} SenderSpec
  *
- * Messages to the server: the file that it has to expect from now on, or a request for its counts.
+ * IPC messages to the server process: the file to expect from now on, or a request for the counts.
  * @typedef {{ way: string, path: string }} Expectation
  * @typedef {{ expect: Expectation } | { report: true }} ToServer
  */
@@ -84,7 +85,7 @@ const server = fork(path.join(HERE, 'server.mjs'), [JSON.stringify({ tls, latenc
 const [{ port }] = await once(server, 'message')
 const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 
-// Curves and starts are the same over TLS.
+// Curves and start-up times are not measured over TLS, because TLS does not change them.
 const isWanted = (/** @type {string} */ part) => (only === undefined ? !tls : only === part)
 const cells = (quick ? CELLS.filter(({ inFlight }) => inFlight === 8) : CELLS).filter(
   (cell) => only === undefined || nameOf(cell).includes(only),
@@ -108,7 +109,7 @@ async function measureAndKeep() {
   if (only === undefined) await keep(results, report)
 }
 
-/** @param {string} root of the other checkout */
+/** @param {string} root folder of the other checkout */
 async function compare(root) {
   const rows = await measureBeside({
     ...{ cells, pairs, root },
@@ -137,7 +138,7 @@ async function measureParts() {
 
 /**
  * @param {Cell[]} wanted
- * @param {Contestant[]} contestants with ours
+ * @param {Contestant[]} contestants including `ours`
  */
 async function measureAll(wanted, contestants) {
   const runs = wanted.flatMap((cell) =>
@@ -173,7 +174,7 @@ async function measureCurves() {
   }
 }
 
-/** Times of the first message after a deploy and of the tenth: medians of so many starts. */
+/** Times of the first and of the tenth message after a deploy: medians of `STARTS` starts. */
 async function measureFirst() {
   /** @type {FirstRow[]} */
   const found = []
@@ -280,7 +281,7 @@ async function versions() {
 }
 
 /**
- * Writes the results for readers of the repository.
+ * Writes the results to files in the repository.
  * @param {Results} results
  * @param {string} report
  */

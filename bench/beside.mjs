@@ -1,4 +1,5 @@
-// Compares another build with ours: both run alternately, and the other build twice, which shows the noise.
+// Compares another build with this one: both run alternately, and the other build runs twice, which shows the noise of
+// the measurement.
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -13,7 +14,7 @@ export const LEAST_PAIRS = 10
 
 /** @type {[Run, Run, Run]} */
 const RUNS = ['ours', 'before', 'again']
-// Every order is used equally often: the run that comes first may find a cooler processor.
+// Each order of the three runs is used equally often, because the first run may find a cooler processor.
 /** @type {(0 | 1 | 2)[][]} */
 const ORDERS = [
   [0, 1, 2],
@@ -27,9 +28,9 @@ const ORDERS = [
 const COLUMNS = ['cpuMs', 'perSecond']
 
 /**
- * The folder of the other checkout.
+ * Returns the absolute path of the other checkout.
  * @param {string} folder
- * @throws if it has not been built
+ * @throws if the other checkout has not been built
  */
 export async function otherCheckout(folder) {
   const root = path.resolve(folder)
@@ -44,10 +45,11 @@ export async function otherCheckout(folder) {
  * @param {object} options
  * @param {Cell[]} options.cells
  * @param {number} options.pairs
- * @param {string} options.root of the other checkout
+ * @param {string} options.root folder of the other checkout
  * @param {(cell: Cell, how: { root?: string }) => Promise<Figures>} options.run measures one cell with one contestant
  * @param {(pair: number, run: Run, cell: Cell) => void} options.progress called before each run
- * @returns {Promise<ComparedRow[]>} for each cell the ratios of ours to the other build, and of the other build to itself
+ * @returns {Promise<ComparedRow[]>} for each cell the ratio of this build to the other build, and of the
+ * two runs of the other build to each other
  */
 export async function measureBeside({ cells, pairs, root, run, progress }) {
   const rows = cells.map((cell) => ({ cell, found: /** @type {Record<Run, Figures>[]} */ ([]) }))
@@ -80,7 +82,8 @@ function compared(found, column) {
 }
 
 /**
- * The median and its confidence interval (95 %), from the order of the values alone.
+ * Returns the median and its 95 % confidence interval, which is computed from the order of the values without assuming
+ * a distribution.
  * @param {number[]} values
  * @returns {Interval}
  */
@@ -117,7 +120,7 @@ const verdict = ({ ours, same, differs }) =>
   differs ? (ours.median > same.median ? '**more**' : '**less**') : 'no difference'
 
 /**
- * The comparison as a Markdown table.
+ * Returns the comparison as a Markdown table.
  * @param {ComparedRow[]} rows
  * @param {number} pairs
  * @param {(cell: Cell) => string} nameOf

@@ -1,4 +1,5 @@
-// The cells that are measured, and their goals (docs/design/performance.md).
+// The cells (combinations of message kind, file size and concurrency) that are measured, and their goals
+// (docs/design/performance.md).
 
 /**
  * @typedef {'note' | 'media' | 'report' | 'observation' | 'document'} Kind of a message
@@ -12,8 +13,8 @@
  */
 
 /**
- * A limit for a figure of ours: `most` or `least`, absolute, or as a ratio to the contestant `by`; or `extra` more than
- * that contestant's.
+ * Limit for a figure of our nodes: `most` or `least` is an absolute limit, or a ratio to the figure of the contestant
+ * `by`; with `extra`, the figure may exceed that of `by` by this amount.
  * @typedef {object} Goal
  * @property {Column} column
  * @property {number} [most]
@@ -56,8 +57,9 @@ const cellsOf = (kind, inFlightOf) => [
 ]
 
 /**
- * Cells for each API and way: the file in the message, or an upload and then the message that refers to it. A note stands for the
- * Data Model API and a report for FHIR; the smallest cell shows the cost that the other kinds of messages add.
+ * Cells for each API and way: the file embedded in the message, or an upload followed by the message that refers to it.
+ * A Notes message represents the Data Model API, and a DiagnosticReport represents FHIR. The smallest cell shows the
+ * cost that the other message kinds add.
  */
 export const CELLS = [
   ...cellsOf('note', (size) => IN_FLIGHT[size <= MB ? 'small' : 'large']),
@@ -68,7 +70,7 @@ export const CELLS = [
 ]
 
 /**
- * Cells of ours alone: the core nodes run out of memory.
+ * Cells that only our nodes run, because the core nodes run out of memory.
  * @type {Cell[]}
  */
 export const CROWDS = [
@@ -78,7 +80,8 @@ export const CROWDS = [
 ]
 
 /**
- * Cells for how the cost of ours grows: with the file's size, and with the messages that wait for 8 at once.
+ * Cells for curves that show how the cost of our nodes grows: with the file size, and with the number of messages that
+ * wait while 8 are sent at once.
  * @type {{ size: Cell[], waiting: Cell[] }}
  */
 export const CURVES = {
@@ -103,7 +106,7 @@ export const CURVES = {
 }
 
 /**
- * Cells for how long the first message after a deploy takes, beside the tenth.
+ * Cells that compare the time of the first message after a deploy with that of the tenth.
  * @type {Cell[]}
  */
 export const FIRST = [
@@ -113,7 +116,7 @@ export const FIRST = [
 export const FIRST_COUNT = 10
 
 /**
- * The number of messages of a cell: enough to be measured, and not so many that it takes hours.
+ * Returns the number of messages of a cell: enough for a measurement, but not so many that the run takes hours.
  * @param {Cell} cell
  * @param {{ quick: boolean, latency: number }} options `latency`: milliseconds by which the server delays each answer
  */
@@ -125,7 +128,7 @@ export function countOf({ size, inFlight }, { quick, latency }) {
 }
 
 /**
- * The number of messages of the warm-up, in which V8 compiles the code: more where a message is small.
+ * Returns the number of warm-up messages, during which V8 compiles the code: more for small messages.
  * @param {Cell} cell
  * @param {number} count messages that are measured
  * @param {number} latency milliseconds
@@ -135,7 +138,7 @@ export function warmUpOf({ size, inFlight }, count, latency) {
   return Math.max(Math.min(inFlight, count), Math.ceil(count / 2), bySize)
 }
 
-/** @param {number} size in bytes */
+/** @param {number} size size in bytes */
 const sizeName = (size) => (size < MB ? `${size / KB} KB` : `${size / MB} MB`)
 
 /** @param {Cell} cell */
@@ -145,7 +148,7 @@ export const nameOf = ({ kind, way, from, size, inFlight }) =>
 // ---- Goals ----------------------------------------------------------------------------------------------
 
 /**
- * Goals for all cells of a way, a source and a range of sizes.
+ * Returns goals for all cells of one way, one file source and a range of sizes.
  * @param {Way} way
  * @param {Source} from
  * @param {Sizes} sizes
@@ -176,7 +179,7 @@ const KEPT_ALIVE = [1, 8].flatMap((inFlight) => {
 })
 
 /**
- * The goals over HTTP.
+ * Goals over HTTP.
  * @type {GoalsOfCells[]}
  */
 export const GOALS = [
@@ -203,7 +206,7 @@ export const GOALS = [
 ]
 
 /**
- * The goals over TLS.
+ * Goals over TLS.
  * @type {GoalsOfCells[]}
  */
 export const TLS_GOALS = [
@@ -219,11 +222,11 @@ export const TLS_GOALS = [
   ...KEPT_ALIVE,
 ]
 
-/** The event loop is never blocked longer, however many messages are in flight. */
+/** Limit for the longest time that the event loop is blocked, however many messages are in flight. */
 export const CROWD_GOALS = [absolute('delayMaxMs', 30)]
 
 /**
- * Cells whose growth has to be the same, within so many MB.
+ * Cells whose memory growth may differ by at most `withinMb` MB.
  * @type {{ withinMb: number, cells: Cell[] }}
  */
 export const SAME_GROWTH = {
@@ -235,8 +238,11 @@ export const SAME_GROWTH = {
   ],
 }
 
-/** Limits for the time and memory that the package adds to the start of Node-RED when no flow has a node of it. */
+/**
+ * Limits for the time and memory that the package adds to the start of Node-RED when no flow contains a node of the
+ * package.
+ */
 export const START_UP = { ms: 60, mb: 10 }
 
-/** The limit for how much longer than the tenth message the first after a deploy takes. */
+/** Limit for the additional time of the first message after a deploy, compared with the tenth. */
 export const FIRST_MS = 40

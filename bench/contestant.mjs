@@ -1,4 +1,5 @@
-// One contestant and one cell in a fresh process: sends, measures itself, sends the figures to the parent.
+// Runs one contestant with one cell in a fresh process: sends the messages, measures this process, and sends the
+// figures to the parent process.
 import { measured, timed } from './measure.mjs'
 import { fileOf } from './file.mjs'
 import { flowSender } from './node-red.mjs'
@@ -9,7 +10,7 @@ import { sendToParent } from '../scripts/lib/process.mjs'
 const spec = JSON.parse(process.argv[2] ?? '')
 const { cell, contestant } = spec
 const isRaw = contestant === 'raw' || contestant.startsWith('lean')
-// From the disk no contestant needs the bytes, but a body that is built beforehand does.
+// For a file on the disk, a contestant does not need the bytes, unless it sends a body that was built beforehand.
 const file = cell.from === 'disk' && contestant !== 'raw' ? undefined : fileOf(cell.size)
 const sendOne = await (isRaw ? rawSender : flowSender)({ ...spec, file })
 const result = await (spec.isTimed ? timed : measured)(cell, sendOne)

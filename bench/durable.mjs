@@ -1,4 +1,5 @@
-// Measures the embedded store: messages accepted in a second, and the time and memory to open it with many waiting.
+// Measures the embedded store: messages accepted per second, and time and memory for opening a store with many waiting
+// messages.
 //
 //   npm run build && node bench/durable.mjs [100000]
 import { execFileSync } from 'node:child_process'
@@ -23,7 +24,7 @@ if (folder === undefined) await parent(Number(count))
 else await recover(folder)
 
 /**
- * Fills a store, and opens it in another process.
+ * Fills a store, and opens the store in another process.
  * @param {number} messages
  */
 async function parent(messages) {
@@ -35,7 +36,7 @@ async function parent(messages) {
     const perSecond = Math.round((messages / (performance.now() - began)) * 1000)
     await full.close()
     console.log(`accepted one after the other, each on the disk: ${perSecond}/s`)
-    // In another process, because this one still has the memory that filling took.
+    // Opened in another process, because this one still uses the memory that was needed for filling.
     const script = fileURLToPath(import.meta.url)
     process.stdout.write(execFileSync(process.execPath, [script, String(messages), store]))
   } finally {
@@ -44,7 +45,7 @@ async function parent(messages) {
 }
 
 /**
- * Opens a store that is full, and prints time and memory.
+ * Opens a filled store, and prints time and memory.
  * @param {string} store folder
  */
 async function recover(store) {

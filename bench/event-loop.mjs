@@ -1,5 +1,6 @@
-// Measures how long texts and objects block the event loop: for each, the longest time between two iterations of the loop
-// during its processing, and the duration of the processing. Nothing of ours should block the loop above 50 ms.
+// Measures how long the processing of large strings and objects blocks the event loop: for each case, the longest time
+// between two iterations of the loop, and the total duration. Code of this package should not block the loop for more
+// than 50 ms.
 //
 //   npm run build && node --expose-gc bench/event-loop.mjs [part of a name]
 import { plainProperties } from '../dist/nodes/lib/node/send-or-queue.js'
@@ -17,14 +18,14 @@ const [, , only = ''] = process.argv
 const MB = 1_000_000
 const most = 30 * MB
 const hints = { where: 'msg.payload', most }
-/** @param {number} size in bytes */
+/** @param {number} size size in bytes */
 const pdf = (size) => Buffer.alloc(size, '%PDF-1.7\n')
 /**
  * @param {string} text
  * @param {number} length
  */
 const repeated = (text, length) => Buffer.alloc(length, text).toString('latin1')
-/** @param {number} size in bytes */
+/** @param {number} size size in bytes */
 const percent = (size) => `data:application/pdf,%25PDF-1.7${repeated('%0A', size * 3)}`
 /** @param {number} count */
 const keys = (count) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`key${at}`, at]))
@@ -62,8 +63,8 @@ const OBJECTS = {
   'object of a million keys': () => keys(MB),
   'object of a million values in lists': () => lists(MB),
 }
-// Messages as a flow may bring them in its data, up to the limit of a request.
-/** @param {number} size in characters */
+// Messages with large data from a flow, up to the size limit of a request.
+/** @param {number} size size in characters */
 const base64 = (size) => flat(repeated('JVBERi0xLjcK', size))
 /**
  * @param {string} text
@@ -101,7 +102,7 @@ const wanted = (cases) => Object.entries(cases).filter(([name]) => name.includes
 
 const noName = ['JPEG', 'PNG', 'text']
 /**
- * @param {string} name of the case
+ * @param {string} name name of the case
  * @returns {import('../dist/src/file/types.js').FileHints}
  */
 const hintsFor = (name) => ({
@@ -148,7 +149,8 @@ for (const [name, make] of wanted(MESSAGES)) {
 }
 
 /**
- * A text as one flat string, so that the cost of flattening a concatenated one is not measured; another value as it is.
+ * Returns a string as one flat string, so that the cost of flattening a concatenated string is not measured. Other
+ * values are returned unchanged.
  * @template T
  * @param {T} value
  * @returns {T}
@@ -198,7 +200,7 @@ async function measure(name, value, work) {
   return end.result
 }
 
-/** @param {unknown} result of the work */
+/** @param {unknown} result result of the work */
 function textOf(result) {
   const isFile = typeof result === 'object' && result !== null && 'file' in result
   return isFile ? `${/** @type {{ file: { size: number } }} */ (result).file.size} bytes` : 'taken'

@@ -2,8 +2,8 @@
 const PDF = Buffer.from('%PDF-1.7\n')
 
 /**
- * A PDF of bytes that do not repeat, so that nothing can be saved by compression. Equal for equal sizes.
- * @param {number} size in bytes
+ * Returns a PDF with bytes that do not repeat, so that compression saves nothing. The same size gives the same bytes.
+ * @param {number} size size in bytes
  */
 export function fileOf(size) {
   const file = Buffer.allocUnsafe(size)

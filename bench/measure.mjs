@@ -1,16 +1,17 @@
-// Measurements that the process of a contestant takes of itself.
+// Measurements that a contestant's process takes of itself.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectGarbage, pause } from '../scripts/lib/process.mjs'
 
 /** @typedef {import('./cells.mjs').SizedCell} SizedCell */
-/** @typedef {() => Promise<void>} SendOne resolves when a message was answered */
+/** @typedef {() => Promise<void>} SendOne sends one message; resolves after the HTTP response */
 
 const SAMPLE_MS = 10
 /** @param {number} nanoseconds */
 const ms = (nanoseconds) => nanoseconds / 1e6
 
 /**
- * Sends `count` messages, `inFlight` at a time, after a warm-up, and returns what each cost this process.
+ * Sends `count` messages, `inFlight` at a time, after a warm-up. Returns throughput, CPU time per message (ms),
+ * memory (MB) and event loop delay (ms) of this process.
  * @param {SizedCell} cell
  * @param {SendOne} sendOne
  */
@@ -43,7 +44,7 @@ export async function measured({ count, inFlight, warmUp }, sendOne) {
 }
 
 /**
- * Sends one message after the other, without a warm-up, and returns how long the first and the last took (ms).
+ * Sends one message after the other, without a warm-up. Returns how long the first and the last message took (ms).
  * @param {SizedCell} cell
  * @param {SendOne} sendOne
  */
@@ -71,7 +72,7 @@ async function pump(count, inFlight, sendOne) {
   await Promise.all(Array.from({ length: Math.min(inFlight, count) }, worker))
 }
 
-/** Collects garbage, which is not growth. */
+/** Collects garbage, so that it is not counted as memory growth. */
 async function settle() {
   for (let turn = 0; turn < 3; turn++) {
     collectGarbage()

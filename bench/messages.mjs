@@ -1,6 +1,6 @@
-// The messages that the contestants without our nodes send, as small as Redox takes them. `build` gets the value of the
-// file field (base64, or the reference of an upload), the name that FHIR has for that field, and the type. The text of
-// these functions is the code of the function nodes of the core flow: they use nothing from outside.
+// Messages of the contestants that do not use our nodes, as small as Redox accepts. `build` gets the value of the file
+// field (base64, or the reference of an upload), the name of this field in FHIR, and the MIME type. The source code of
+// these functions is also the code of the function nodes in the core flow, so they must not use anything from outside.
 
 /**
  * @typedef {object} MessageForm
@@ -93,7 +93,7 @@ export const MESSAGES = {
 
 const BOUNDARY = 'bench-boundary'
 
-/** A file as the blob host takes it. */
+/** Returns a file as multipart form data, as the blob host accepts it. */
 export const MULTIPART = {
   type: `multipart/form-data; boundary=${BOUNDARY}`,
   head: `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="scan.pdf"\r\nContent-Type: application/pdf\r\n\r\n`,

@@ -1,4 +1,4 @@
-// A real Node-RED with our nodes, or with the flow of core nodes that a user would build without them.
+// A real Node-RED with our nodes, or with the flow of core nodes that a user without our nodes would build.
 import { createServer } from 'node:http'
 import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -17,15 +17,15 @@ const MODULE = '@ehr-flows/node-red-redox'
 const require = createRequire(import.meta.url)
 
 /**
- * Adds a place on the canvas, without which Node-RED takes a node for a config node.
+ * Adds a position on the canvas: without a position, Node-RED treats a node as a config node.
  * @param {FlowNode[]} flow
  */
 export const deployed = (flow) => flow.map((node) => (node.z ? { x: 1, y: 1, ...node } : node))
 
 /**
- * Node-RED in this process, with a flow that runs.
+ * Starts Node-RED in this process, and waits until the flow runs.
  * @param {object} options
- * @param {string | undefined} options.root of the package, if it is to be there
+ * @param {string | undefined} options.root folder of the package; undefined: Node-RED runs without the package
  * @param {FlowNode[]} options.flow
  * @param {boolean} [options.withEditor]
  * @returns {Promise<Runtime>}
@@ -57,8 +57,8 @@ export async function startNodeRed({ root, flow, withEditor = false }) {
 }
 
 /**
- * A function that sends the cell's file once, through a flow.
- * @param {import('./bench.mjs').SenderSpec} spec `root`: of the package that our contestant runs
+ * Returns a function that sends the cell's file once, through a flow.
+ * @param {import('./bench.mjs').SenderSpec} spec `root`: folder of the package that the contestant `ours` runs
  * @returns {Promise<import('./measure.mjs').SendOne>}
  */
 export async function flowSender({ contestant, cell, url, file, path: filePath, tls, root = ROOT }) {
@@ -70,7 +70,7 @@ export async function flowSender({ contestant, cell, url, file, path: filePath, 
   await running
   /** @type {Map<string, { resolve: () => void, reject: (error: Error) => void }>} */
   const waiting = new Map()
-  /** @param {Message} msg that has reached the end of the flow */
+  /** @param {Message} msg message that has reached the end of the flow */
   const end = ({ _msgid, statusCode, error }) => {
     const sender = waiting.get(_msgid)
     if (sender === undefined) throw new Error(`${_msgid} has reached the end twice`)
@@ -103,7 +103,7 @@ const TLS_CONFIG = {
 }
 
 /**
- * A typed input with a text.
+ * Returns the saved properties of a typed input with a fixed string.
  * @param {string} name
  * @param {string} value
  */
@@ -134,7 +134,7 @@ const OUR_NODES = {
 
 /**
  * @param {Cell} cell
- * @param {string} url of the server
+ * @param {string} url URL of the server
  * @param {boolean} tls
  * @returns {FlowNode[]}
  */
@@ -189,7 +189,7 @@ const tail = Buffer.from(${JSON.stringify(MULTIPART.tail)})
 msg.payload = Buffer.concat([head, msg.payload, tail])
 ${headersText(MULTIPART.type)}
 return msg`,
-  // The bytes are the body.
+  // The bytes of the file are the whole request body.
   binary: () => `${headersText('application/pdf')}
 return msg`,
   message: ({ build, type, contentType, isFhir }) => `
@@ -202,7 +202,7 @@ return msg`,
 
 /**
  * @param {Cell} cell
- * @param {string} url of the server
+ * @param {string} url URL of the server
  * @param {boolean} tls
  * @returns {FlowNode[]}
  */

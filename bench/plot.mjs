@@ -1,4 +1,5 @@
-// The curves as an SVG: the cost of a message, against the size of its file and against how many wait.
+// Draws the curves as an SVG: the cost of a message, depending on the size of its file and on the number of waiting
+// messages.
 
 /** @typedef {import('./report.mjs').Row} Row */
 /** @typedef {Map<string, Row[]>} Lines rows by the name of the line */
@@ -68,7 +69,7 @@ function groups(rows, nameFor) {
 }
 
 /**
- * One diagram.
+ * Returns one diagram.
  * @param {Lines} lines
  * @param {object} options
  * @param {string} options.title
@@ -101,7 +102,7 @@ function panel(lines, { title, axis, x, y }) {
   /**
    * @param {string} name
    * @param {Row[]} points
-   * @param {number} at position among the lines
+   * @param {number} at index of the line
    */
   function line(name, points, at) {
     const spots = points.map((row) => [px(x(row)), py(y(row))])
@@ -115,7 +116,7 @@ function panel(lines, { title, axis, x, y }) {
 }
 
 /**
- * Round steps from 0 to the first one that is not below the largest value.
+ * Returns round axis steps from 0 up to the first step that is not below the largest value.
  * @param {number} largest
  */
 function ticks(largest) {

@@ -1,5 +1,6 @@
-// undici without Node-RED: `raw` sends a body that was built beforehand, `lean` builds the leanest there is, and
-// `lean + sha256` computes the file's sha256 with it, as ours has to: the limit.
+// undici without Node-RED: `raw` sends a body that was built beforehand, `lean` builds the body with the least possible
+// work, and `lean + sha256` also computes the SHA-256 of the file, as our nodes have to. `lean + sha256` is thus the
+// limit that our nodes can reach.
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -17,7 +18,7 @@ const TURN = 512 * 1024
 const CONTENTS = '|'
 
 /**
- * A function that sends the cell's file once.
+ * Returns a function that sends the cell's file once.
  * @param {SenderSpec} spec
  * @returns {Promise<import('./measure.mjs').SendOne>}
  */
@@ -32,14 +33,14 @@ export async function rawSender(spec) {
    * @param {string} to path
    * @param {string} contentType
    * @param {string | Buffer | AsyncIterable<Buffer>} body
-   * @param {number} [length] in bytes, where undici does not know it
+   * @param {number} [length] length in bytes, where undici does not know it
    */
   const post = async (to, contentType, body, length) => {
     const headers = {
       ...{ 'content-type': contentType, authorization: 'Bearer bench' },
       ...(length !== undefined && { 'content-length': String(length) }),
     }
-    // undici takes async iterables too, which its types leave out.
+    // undici also accepts async iterables, but its TypeScript types do not.
     const content = /** @type {string | Buffer} */ (body)
     const answer = await request(`${url}${to}`, { dispatcher, method: 'POST', headers, body: content })
     return { headers: answer.headers, text: await answer.body.text() }
@@ -59,10 +60,10 @@ export async function rawSender(spec) {
 }
 
 /**
- * A body of the file with a text before and a text after it: in one piece, or in pieces that are made while they are
- * sent.
+ * Returns a request body that consists of a string, the file and another string: in one piece, or in pieces that are
+ * created while the body is sent.
  * @param {SenderSpec} spec
- * @param {string[]} around the two texts
+ * @param {string[]} around the two strings before and after the file
  * @returns {{ length: number, body: () => Buffer | AsyncIterable<Buffer> }}
  */
 function bodyWith({ contestant, cell, file, path: filePath }, [before = '', after = '']) {
@@ -104,23 +105,23 @@ const iterable = (generate) => ({ [Symbol.asyncIterator]: generate })
 
 /**
  * @param {Buffer} file
- * @param {number} size of a slice in bytes
+ * @param {number} size size of a slice in bytes
  */
 function* slices(file, size) {
   for (let at = 0; at < file.length; at += size) yield file.subarray(at, at + size)
 }
 
 /**
- * Pairs of buffers: one is read into while the other one is sent.
+ * Pool of buffer pairs: one buffer is read into while the other is sent.
  * @type {[Buffer, Buffer][]}
  */
 const bufferPool = []
 
-// The file is closed before its last piece is sent: an answer that comes while a body is not at its end costs undici the
-// connection.
+// The file is closed before its last piece is sent: if the HTTP response comes before the body has ended, undici closes
+// the connection.
 /**
  * @param {string} filePath
- * @param {number} size of the file in bytes
+ * @param {number} size size of the file in bytes
  */
 async function* readPieces(filePath, size) {
   const handle = await open(filePath)
@@ -138,10 +139,11 @@ async function* readPieces(filePath, size) {
   bufferPool.push([buffer, other])
 }
 
-// The last piece has to be small for the same reason: over TLS, undici waits until a large one has gone.
+// The last piece is a single byte for the same reason: over TLS, a large last piece takes so long that the HTTP
+// response may come before undici regards the body as sent.
 /**
  * @param {Pieces} pieces
- * @param {number} size of all pieces in bytes
+ * @param {number} size size of all pieces in bytes
  */
 async function* endingSmall(pieces, size) {
   let at = 0

@@ -1,4 +1,4 @@
-// Compares the figures with the goals, and writes both as tables in Markdown.
+// Compares the figures with the goals, and writes both as Markdown tables.
 import {
   CONTESTANTS,
   CROWD_GOALS,
@@ -123,7 +123,7 @@ function startUpGoals({ added }) {
 // ---- Markdown -------------------------------------------------------------------------------------------
 
 /**
- * The figures and the goals as Markdown.
+ * Returns the figures and the goals as Markdown.
  * @param {Results} results
  */
 export function markdown({ versions, command, rows, crowds, curves, first, startUp, goals }) {

@@ -1,5 +1,5 @@
-// The server that all contestants send to, in a process of its own: it verifies the files, and does nothing else. The
-// sandbox checks too much to be fast. It answers as Redox does: see answers.mjs.
+// The HTTP server to which all contestants send, in a separate process. It only verifies the files (the sandbox checks
+// more, and would be too slow), and responds as Redox does, see answers.mjs.
 import { createHash } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import { createServer as createHttps } from 'node:https'
@@ -11,7 +11,10 @@ import { binaryUpload, blobUpload, dataModelMessage, fhirMessage, token } from '
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
-/** @typedef {{ way: string, content: Buffer, sha256: string }} Expected the file as it stands in a body */
+/**
+ * @typedef {{ way: string, content: Buffer, sha256: string }} Expected bytes of the file as they occur in a request
+ * body
+ */
 /** @typedef {{ messages: number, uploads: number, wrong: number, connections: number }} Seen */
 /** @typedef {{ mark: string, answer: (request: Request) => import('./answers.mjs').UploadAnswer }} Upload */
 
@@ -23,7 +26,7 @@ const TLS = path.join(import.meta.dirname, '../test/fixtures/tls')
 let expected = { way: '', content: Buffer.alloc(0), sha256: '' }
 let seen = newSeen()
 /**
- * URIs of uploads that are in no message yet.
+ * URIs of uploaded files to which no message has referred yet.
  * @type {Set<string>}
  */
 let uploaded = new Set()
@@ -69,7 +72,7 @@ async function answerTo(request) {
 }
 
 /**
- * The type of the resource in the path of a FHIR operation.
+ * Returns the resource type in the path of a FHIR operation.
  * @param {Request} request
  * @throws if the path is no FHIR operation
  */
@@ -92,9 +95,9 @@ async function takeUpload(request, { mark, answer }) {
 }
 
 /**
- * Takes a message, and returns the part of it that the answer repeats.
+ * Verifies a message, and returns the values of the message that the response repeats.
  * @param {Request} request
- * @param {string} mark text that stands before an embedded file
+ * @param {string} mark string that precedes an embedded file
  */
 async function takeMessage(request, mark) {
   if (expected.way === 'embed') return metaOf((await takeFile(request, mark)).start)
@@ -107,7 +110,7 @@ async function takeMessage(request, mark) {
   return metaOf(text)
 }
 
-/** @param {string} text of a message, or its beginning */
+/** @param {string} text request body of a message, or the beginning of the body */
 const metaOf = (text) => ({
   DataModel: /"DataModel":"(\w+)"/.exec(text)?.[1],
   EventType: /"EventType":"(\w+)"/.exec(text)?.[1],
@@ -122,7 +125,7 @@ async function textOf(request) {
 
 /**
  * @param {Request} request
- * @param {string} mark text that stands before the file
+ * @param {string} mark string that precedes the file
  */
 async function takeFile(request, mark) {
   const file = new FileInBody(mark)
@@ -131,14 +134,17 @@ async function takeFile(request, mark) {
   return file
 }
 
-// Bytes are compared in each message, which takes a tenth of the time of sha256: otherwise the server would be the
-// bottleneck. In one of so many messages sha256 has to agree.
+// The bytes of every message are compared, which takes a tenth of the time of SHA-256: with SHA-256 for each, the
+// server would be the bottleneck. SHA-256 is only checked for one in SHA256_EVERY messages.
 const SHA256_EVERY = 10
 
-/** The file in a body, judged while it comes: the base64 text where it is embedded, the bytes otherwise. */
+/**
+ * Compares the file in a request body while the body is received: as base64 text if the file is embedded, otherwise as
+ * bytes.
+ */
 class FileInBody {
   bodyLength = 0
-  /** text before the file */
+  /** part of the body before the file */
   start = ''
   #mark
   /** @type {Buffer} */
@@ -151,7 +157,7 @@ class FileInBody {
   #isSame = true
   #hash = (seen.messages + seen.uploads) % SHA256_EVERY === 0 ? createHash('sha256') : undefined
 
-  /** @param {string} mark text that stands before the file */
+  /** @param {string} mark string that precedes the file */
   constructor(mark) {
     this.#mark = mark
   }
@@ -169,7 +175,7 @@ class FileInBody {
 
   /**
    * @param {Buffer} chunk
-   * @param {number} position of the chunk in the file
+   * @param {number} position position of the chunk in the file
    */
   #compare(chunk, position) {
     const { content } = expected
@@ -179,7 +185,7 @@ class FileInBody {
     this.#hash?.update(part)
   }
 
-  /** @param {number} contentLength of the request, in bytes */
+  /** @param {number} contentLength Content-Length of the request, in bytes */
   isAsExpected(contentLength) {
     const isWhole = contentLength === this.bodyLength && this.#position === expected.content.length
     return isWhole && this.#isSame && (this.#hash?.digest('hex') ?? expected.sha256) === expected.sha256

@@ -1,4 +1,5 @@
-// Measures what the package adds to the start of Node-RED: with no node of it in a flow, and with each node once.
+// Measures what the package adds to the start of Node-RED: when no flow contains a node of the package, and with one
+// node of each type.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +18,7 @@ const TYPES = [
 const KINDS = ['alone', 'none', 'all']
 
 /**
- * Medians of so many starts of each kind; the kinds alternate.
+ * Returns medians of `rounds` starts of each kind; the kinds alternate.
  * @param {number} rounds
  * @param {(numbers: number[]) => number} median
  * @returns {Promise<StartUp>}
@@ -42,7 +43,7 @@ export async function startUp(rounds, median) {
 }
 
 /**
- * Measures this process, from its beginning until the flows run.
+ * Measures this process from its start until the flows run.
  * @param {string | undefined} kind a StartKind
  */
 async function measure(kind) {
@@ -52,7 +53,7 @@ async function measure(kind) {
       : []
   await startNodeRed({ root: kind === 'alone' ? undefined : ROOT, withEditor: true, flow: flowOf(nodes) })
   const ms = process.uptime() * 1000
-  // Modules that the first node loads are there by then.
+  // Modules that the first node of a type loads are loaded at this time.
   await pause(1000)
   for (let turn = 0; turn < 3; turn++) collectGarbage()
   sendToParent({ ms, mb: process.memoryUsage.rss() / 1e6 }, () => process.exit())

@@ -1,9 +1,9 @@
 const EXAMPLE = /(^|\/)library\/[^/]*examples[^/]*\/flows\/@ehr-flows\/node-red-redox\//
 
 /**
- * Prevents questions about the connection that all examples share. Node-RED asks about every imported node that already
- * exists, so it would ask for each example after the first. While the shared connection is unchanged, it is removed
- * from the example that the server returns. If it was changed, Node-RED asks.
+ * Prevents Node-RED's question about the connection that all examples share. For an imported node that already exists,
+ * Node-RED asks whether to replace it, and so would ask for each example after the first. If the existing connection is
+ * unchanged, the connection is left out of the example that the server returned. If it was changed, Node-RED asks.
  */
 export function shareConnectionOfExamples(): void {
   $.ajaxPrefilter((options) => {

@@ -1,9 +1,9 @@
-/** Handling of this package's nodes outside their dialogs. */
+/** Functions for this package's nodes in the editor, apart from their dialogs. */
 import { currentVersion, migrate, versionOf } from '../src/shared/migrations'
 import { isOwn } from './module'
 
 /**
- * Validates nodes again when their environment variables change. The editor validates a node only when the node
+ * Validates nodes again when their environment variables change. The editor itself validates a node only when the node
  * changes.
  */
 export function watchVariables(): void {
@@ -39,8 +39,8 @@ export function migrateNodes(): void {
     if (!isOwn(node._def)) return
     const version = currentVersion(node.type)
     if (versionOf(node) < version) {
-      // The editor copies only properties of the current release, so the saved ones are looked up in the original flow.
-      // An import by hand has only the copied properties.
+      // The editor copies only the properties that the current release defines, so the older properties are read from
+      // the original flow. For nodes that a user imports, there are only the copied properties.
       const saved = (RED.nodes.originalFlow() ?? []).find(({ id }) => id === node.id) ?? node
       const migrated = migrate(node.type, saved)
       for (const name of Object.keys(node._def.defaults)) node[name] = migrated[name]

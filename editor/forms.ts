@@ -1,6 +1,6 @@
 /** Open forms, so that the validator of a field can read the current values of other fields. */
 
-/** Function that returns a property of a node as text; '' for an unset property. */
+/** Function that returns a property of a node as a string; '' for an unset property. */
 export type Read = (name: string) => string
 
 export type IdPrefix = 'node-input' | 'node-config-input'
@@ -11,8 +11,9 @@ interface OpenForm {
   form: JQuery
 }
 
-// Data key of open forms. A connection's form may be open above that of its node. The editor then detaches the lower
-// form from the document; it removes a form and its jQuery data only when the dialog is closed.
+// jQuery data key that marks open forms. The form of a connection may be open on top of the form of a send node. The
+// editor then detaches the lower form from the document, but removes a form and its jQuery data only when the dialog is
+// closed.
 const OPEN = 'redoxOpen'
 let forms: OpenForm[] = []
 let last: OpenForm | undefined
@@ -28,21 +29,21 @@ export const isLastOpened = (node: EditorApi.EditorNode): boolean => last?.node 
 
 const isOpen = ({ form }: OpenForm): boolean => form.data(OPEN) === true
 
-/** Returns a function that reads a property of a node: from the open form, otherwise the saved value. */
+/** Returns a function that reads a property of a node: the value in the node's open form, otherwise the saved value. */
 export function reader(node: EditorApi.EditorNode): Read {
   const own = forms.filter((one) => one.node === node && isOpen(one)).at(-1)
   return (name) => {
     const input = own?.form.find(`[id="${own.prefix}-${name}"]`)
     const value = String((input !== undefined && input.length > 0 ? input.val() : node[name]) ?? '')
-    // Value of the editor's own list of config nodes if none is chosen.
+    // Value of the editor's own list of config nodes if no config node is chosen.
     return value === '_ADD_' ? '' : value
   }
 }
 
-/** The property that an input is for. */
+/** Returns the name of the property that an input element belongs to. */
 export const nameOf = ({ id }: { id: string }): string => id.replace(/^node-(config-)?input-/, '')
 
-/** Returns the current values of the form by property. */
+/** Returns the current values in the form of a node, by property. */
 export function formValues(node: EditorApi.EditorNode): Record<string, string> {
   const read = reader(node)
   return Object.fromEntries(Object.keys(node._def.defaults).map((name) => [name, read(name)]))

@@ -1,6 +1,6 @@
 /**
- * Common code of all dialogs, built into resources/redox-editor.js. The HTML of every node loads this script, because
- * the order of the nodes is unknown; the script takes effect only once.
+ * Common code of all dialogs, built into resources/redox-editor.js. The HTML of every node type loads this script,
+ * because the order in which node types are loaded is unknown. Only the first execution has an effect.
  */
 import { STEPS } from '../src/shared/migrations'
 import { prepareConnection } from './dialog/connection'
@@ -15,7 +15,7 @@ import { of } from './validation/validators'
 const editor = { takeOnlyConnection, prepareSender, prepareConnection, label: labelOf, migrations: STEPS }
 const validators = { of }
 
-/** Globals that the HTML of the nodes uses. */
+/** Globals that the HTML of the node types uses. */
 declare global {
   interface Window {
     RedoxEditor?: typeof editor

@@ -1,3 +1,3 @@
-/** Returns true for the definition of a node type in this package. */
+/** Returns true if this package defines the node type. */
 export const isOwn = (definition: EditorApi.NodeDefinition | undefined): boolean =>
   definition?.set?.module === '@ehr-flows/node-red-redox'

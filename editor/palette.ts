@@ -3,10 +3,10 @@ import { of } from './validation/validators'
 
 /**
  * Marks the palette entries of this package, so that names of two words stay on one line. The palette has room for
- * about twelve letters and breaks longer names, also at hyphens; the marked entries are a little wider.
+ * about twelve letters and breaks longer names, also at hyphens. The style sheet makes marked entries a little wider.
  */
 export function watchPalette(): void {
-  // The palette's own listener for this event runs first.
+  // The palette itself also listens to this event, and its event listener runs first.
   RED.events.on('registry:node-type-added', (type: string) => {
     const definition = RED.nodes.getType(type)
     if (!definition || !isOwn(definition)) return
@@ -21,8 +21,9 @@ export function watchPalette(): void {
 }
 
 /**
- * Gives each typed input without a validator one that accepts every readable value. Without a validator, the editor
- * marks a typed input, even an empty one, as long as the dialog is open, and gives no reason.
+ * Gives each typed input without a validator a validator that accepts every valid value of its type. Without a
+ * validator, the editor marks a typed input as invalid while the dialog is open, even an empty one, and gives no
+ * reason.
  */
 function checkTypedInputs(type: string, { defaults }: EditorApi.NodeDefinition): void {
   for (const [name, property] of Object.entries(defaults))

@@ -1,7 +1,7 @@
 /** Types for the part of Node-RED's editor API and of its jQuery plugins that this package uses. */
 
 declare namespace EditorApi {
-  /** Node in the editor. Saved properties are next to the editor's own properties. */
+  /** Node in the editor. Its saved properties are properties of the object, next to the editor's own ones. */
   interface EditorNode {
     id: string
     type: string
@@ -30,7 +30,7 @@ declare namespace EditorApi {
     validate?: Validator
   }
 
-  /** Validator of a property. Returns true for a valid value, otherwise the error as text. */
+  /** Validator of a property. Returns true for a valid value, otherwise the error text. */
   type Validator = (this: EditorNode, value: unknown, options: object) => boolean | string | string[]
 
   interface EnvironmentEntry {

@@ -1,4 +1,4 @@
-/** Tables of fields of all nodes, for the dialogs. */
+/** Tables of fields of all node types, for the dialogs. */
 import { fieldNamed } from '../nodes/lib/fields/conditions'
 import type { Field, Table } from '../nodes/lib/fields/types'
 import { fields as connection } from '../nodes/redox-config/fields'
@@ -18,7 +18,7 @@ export function fieldOf(type: string, name: string): Field | undefined {
   return table && fieldNamed(table, name)
 }
 
-/** Returns the suggested values of a field. Other values are allowed. */
+/** Returns the suggested values of a field. The user may enter other values. */
 export function suggestionsFor(type: string, property: string): readonly string[] | undefined {
   const field = fieldOf(type, property)
   return field?.kind === 'typed' ? field.suggest : undefined

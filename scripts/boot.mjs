@@ -1,10 +1,10 @@
-// Boots a real Node-RED that has the package installed, checks what it loaded, runs every example on the built-in sandbox
-// and checks what arrived. The exit code is 0 if all is right.
+// Starts a real Node-RED in which the package is installed, checks which nodes and plugins it has loaded, runs every
+// example on the built-in sandbox, and checks which messages arrived. The exit code is 0 if there are no problems.
 //
 //   node scripts/boot.mjs <folder whose node_modules has node-red and the package>
 //   node scripts/boot.mjs .     this package as it is built here, with the Node-RED of its node_modules
 //
-// Node-RED and with it the sandbox run inside this process, so that the received messages can be read.
+// Node-RED and the sandbox run inside this process, so that the received messages can be read.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { existsSync, rmSync } from 'node:fs'
@@ -24,7 +24,7 @@ import { portOf } from './lib/process.mjs'
  */
 
 /**
- * A set of nodes or plugins, as the admin API lists it.
+ * Set of nodes or plugins, as Node-RED's admin API lists it.
  * @typedef {object} LoadedSet
  * @property {string} id
  * @property {string} name
@@ -37,11 +37,11 @@ import { portOf } from './lib/process.mjs'
 
 const MODULE = '@ehr-flows/node-red-redox'
 const WITHIN_MS = 30_000
-/** Languages of the plugins' texts. */
+/** Languages of the catalogues of the plugins. */
 const LANGUAGES = ['en-US', 'de']
-// Types that every Node-RED knows without a node of that name.
+// Types in flow files that every Node-RED can load, in addition to the types in its list of nodes.
 const BUILT_IN = ['tab', 'group', 'subflow', 'junction', 'global-config']
-// The pages of flows are not at the root, because a user may set httpNodeRoot.
+// Path below which flows serve HTTP. Not the root, because users may set `httpNodeRoot`, too.
 const PAGES = '/pages'
 
 const folder = process.argv[2]
@@ -52,7 +52,7 @@ const packageDir = existsSync(installed) ? installed : path.resolve(folder)
 const manifest = JSON.parse(await readFile(path.join(packageDir, 'package.json'), 'utf8'))
 const types = Object.keys(manifest['node-red'].nodes)
 const plugins = Object.keys(manifest['node-red'].plugins)
-// Warnings of every Node-RED that starts with an empty user directory.
+// Warnings that every Node-RED logs when it starts with an empty user directory.
 const USUAL_WARNINGS = [/^runtime: Projects disabled/, /^runtime: Encrypted credentials not found/]
 /** @type {string[]} */
 const problems = []
@@ -84,10 +84,10 @@ process.exitCode = problems.length === 0 ? 0 : 1
 endByItself()
 
 /**
- * Prints a line for a group of checks, and one for each of its problems.
+ * Prints one line for a group of checks, and one line for each problem.
  * @param {string} group
  * @param {string[]} found problems
- * @param {string} summary printed if there are none
+ * @param {string} summary text that is printed if there are no problems
  */
 function report(group, found, summary) {
   problems.push(...found)
@@ -143,7 +143,7 @@ async function startNodeRed() {
   return { RED: runtime, base: `http://127.0.0.1:${portOf(server)}`, warnings: logged, stop: stopAll }
 }
 
-/** Links the package where Node-RED looks for packages that a user has installed. */
+/** Links the package into the folder in which Node-RED looks for packages that a user has installed. */
 async function linkPackage() {
   const link = path.join(userDir, 'node_modules', MODULE)
   await mkdir(path.dirname(link), { recursive: true })
@@ -151,7 +151,8 @@ async function linkPackage() {
 }
 
 /**
- * Waits for an event. Rejects after a while: flows with missing types are never started.
+ * Waits for an event of the runtime. Rejects after a time limit, because flows with missing node types are never
+ * started.
  * @param {Runtime} runtime
  * @param {string} event
  */
@@ -160,7 +161,7 @@ function next(runtime, event) {
 }
 
 /**
- * The same instance of the module that the nodes use: Node-RED loads CommonJS from the one cache, also with import().
+ * Returns the module instance that the nodes use, too: Node-RED and import() share the cache of CommonJS modules.
  * @returns {SandboxHost}
  */
 function sandboxHost() {
@@ -168,9 +169,9 @@ function sandboxHost() {
 }
 
 /**
- * @param {string} place path
+ * @param {string} place path in the admin API
  * @param {RequestInit} [options]
- * @throws for another status than 2xx
+ * @throws for an HTTP status other than 2xx
  */
 async function ask(place, options = {}) {
   const answer = await fetch(`${base}${place}`, options)
@@ -178,12 +179,12 @@ async function ask(place, options = {}) {
   return answer
 }
 
-/** @param {string} place path */
+/** @param {string} place path in the admin API */
 async function askJson(place) {
   return (await ask(place, { headers: { accept: 'application/json', 'accept-language': 'en-US' } })).json()
 }
 
-/** @param {string} place path */
+/** @param {string} place path in the admin API */
 async function askHtml(place) {
   return (await ask(place, { headers: { accept: 'text/html', 'accept-language': 'en-US' } })).text()
 }
@@ -217,7 +218,7 @@ async function pluginProblems() {
   for (const name of plugins) {
     const set = sets.find((one) => one.name === name)
     if (!set?.enabled) found.push(`plugin ${name} is not enabled`)
-    // A set without an error may have registered nothing.
+    // A set without an error can still have failed to register its plugin.
     if (!set?.plugins.some(({ id }) => id === name)) found.push(`plugin ${name} is not registered`)
     if (!html.includes(`[red-plugin:${MODULE}/${name}]`))
       found.push(`plugin ${name} has no part in the editor`)
@@ -231,7 +232,8 @@ async function pluginProblems() {
   return found
 }
 
-// Asking for the image itself proves nothing: a missing one is answered with 200 and a stock arrow.
+// Reads the list of icons: a request for a missing icon would succeed, because Node-RED serves a default arrow with
+// status 200.
 async function iconProblems() {
   const html = await askHtml('/nodes')
   const found = (await askJson('/icons'))[MODULE] ?? []
@@ -265,7 +267,7 @@ async function exampleList() {
 }
 
 /**
- * The flow as the editor's import dialog gets it; undefined if it gets none.
+ * Returns the flow of an example as the editor's import dialog gets it; undefined if the dialog gets none.
  * @param {string} name
  * @returns {Promise<FlowNode[] | undefined>}
  */
@@ -281,7 +283,7 @@ async function knownTypes() {
 
 /**
  * @param {Example[]} examples
- * @param {Set<string>} known types
+ * @param {Set<string>} known known node types
  */
 function importProblems(examples, known) {
   const strange = (/** @type {Example} */ { name, flow = [] }) =>
@@ -295,7 +297,7 @@ function importProblems(examples, known) {
 }
 
 /**
- * The parts of this Node-RED that the runner of the examples needs.
+ * Returns the functions and folders of this Node-RED that the runner of the examples needs.
  * @returns {import('./lib/course.mjs').Host}
  */
 function courseHost() {
@@ -321,7 +323,10 @@ async function deploy(flow) {
   await started
 }
 
-/** Fails if a resource that was left behind keeps the process alive after everything is stopped. The timer does not. */
+/**
+ * The process must end by itself. This timer does not keep it alive, but fails if something else does after everything
+ * was stopped.
+ */
 function endByItself() {
   const left = () => {
     console.log(`NOT ended: held by ${process.getActiveResourcesInfo().join(', ')}`)

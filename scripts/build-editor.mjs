@@ -17,7 +17,7 @@ await build({
   outdir,
   bundle: true,
   format: 'iife',
-  // The browsers that Node-RED 4.1 supports.
+  // Browser versions that Node-RED 4.1 supports.
   target: 'es2022',
   charset: 'utf8',
   legalComments: 'none',

@@ -1,12 +1,13 @@
 // Node-RED finds the HTML, help, texts and icon of a node or a plugin only beside its built .js file. This script copies
 // them there and expands directives, so that shared parts are written once:
 //
-//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here
+//   <!-- include: dialog/way -->            is replaced by nodes/lib/dialog/way.html
 //   <!-- include: help/way -->              nodes/lib/help/way.html; in a help text in German, nodes/lib/help/de/way.html
 //   <!-- rows -->                            the rows of the node's table of fields
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
 //
-// A node that has a table of fields (nodes/<type>/fields.ts) and no dialog of its own has that of all send nodes.
+// A node type with a table of fields (nodes/<type>/fields.ts) and without its own dialog gets the dialog of all send
+// nodes.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -16,7 +17,10 @@ import { credentialsOf, defaultsOf, helpOf, rowsOf } from './lib/table.mjs'
 
 /** @typedef {import('./lib/table.mjs').Table} Table */
 /** @typedef {import('./lib/table.mjs').Texts} Texts */
-/** @typedef {{ from: string, type: string, table: Table | undefined, language?: string }} NodeSet `from`: its folder */
+/**
+ * @typedef {{ from: string, type: string, table: Table | undefined, language?: string }} NodeSet `from`: folder of the
+ * source files
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = path.join(root, 'dist')
@@ -25,7 +29,7 @@ const CONFIG = 'redox-config'
 const DEFAULT_LANGUAGE = 'en-US'
 const texts = await textsOf(DEFAULT_LANGUAGE)
 /**
- * Kinds of fields in the help, by language.
+ * Names of the kinds of fields in the help texts, by language.
  * @type {Record<string, import('./lib/table.mjs').KindNames>}
  */
 const KINDS = {
@@ -43,7 +47,7 @@ for (const from of ['nodes', 'plugins'])
       for (const file of await readdir(path.join(root, from, type, folder)))
         await expand({ ...set, language }, path.join(folder, file))
     }
-    // A plugin has none: it is not in the palette.
+    // A plugin has no icon, because it is not in the palette.
     if (from === 'nodes') await copyIcon(type)
   }
 
@@ -55,7 +59,7 @@ async function copyIcon(type) {
 }
 
 /**
- * @param {NodeSet} set
+ * @param {NodeSet} set node type or plugin
  * @param {string} file
  */
 async function expand(set, file) {
@@ -67,7 +71,8 @@ async function expand(set, file) {
 }
 
 /**
- * The text of a file of the node or plugin; a node with only a table has the dialog of all send nodes.
+ * Returns the content of a source file of the node type or plugin. A node type with only a table of fields uses the
+ * dialog of all send nodes.
  * @param {NodeSet} set
  * @param {string} file
  */
@@ -95,7 +100,7 @@ function tableOf(from, type) {
 }
 
 /**
- * The texts of redox-config in a language.
+ * Returns the catalogue of redox-config in a language.
  * @param {string} language
  * @returns {Promise<Texts>}
  */
@@ -116,7 +121,7 @@ async function directives(set, source) {
 
 /**
  * @param {NodeSet} set
- * @param {string} part a directive, or a text between two of them
+ * @param {string} part a directive, or the HTML between two directives
  */
 async function directive(set, part) {
   const [, kind, words = ''] = /^<!-- (\w+)(?:: (.*))? -->$/.exec(part) ?? []
@@ -126,7 +131,7 @@ async function directive(set, part) {
   return part
 }
 
-/** @param {NodeSet} set of a help text */
+/** @param {NodeSet} set node type whose help text is written */
 async function fieldsHelp(set) {
   const { language = DEFAULT_LANGUAGE } = set
   const kinds = KINDS[language]

@@ -1,5 +1,5 @@
-// Checks the package before it is published: exactly the listed files, small enough, and dialogs that the Flow Library
-// can read. Needs a build; `--update` rewrites the list.
+// Checks the package before it is published: it must contain exactly the listed files, must be small enough, and its
+// dialogs must be readable for the Flow Library. Needs a build; `--update` rewrites the list of files.
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -14,7 +14,8 @@ import { readDialog } from './lib/dialog.mjs'
 /** @typedef {Registration & { defaults: import('./lib/dialog.mjs').SavedProperty[] }} CheckedRegistration */
 
 const MAX_BYTES = 600_000
-// Properties that the editor itself keeps on a node, and would overwrite, such as `status`.
+// Properties that the editor itself sets on a node, such as `status`. It would overwrite saved properties with these
+// names.
 const EDITORS_OWN = new Set(
   'id type z x y w h g d l _ _def status icon info users valid changed dirty moved selected highlighted resize ports'
     .concat(' wires inputs outputs validationErrors inputLabels outputLabels dirtyStatus')
@@ -49,10 +50,10 @@ for (const [type, dialog] of dialogs) report(`dialog ${type}`, dialogProblems(ty
 process.exitCode = failed ? 1 : 0
 
 /**
- * Prints a line for a group of checks, and one for each of its problems.
+ * Prints one line for a group of checks, and one line for each problem.
  * @param {string} group
  * @param {string[]} problems
- * @param {string} summary printed if there are none
+ * @param {string} summary text that is printed if there are no problems
  */
 function report(group, problems, summary) {
   failed ||= problems.length > 0
@@ -65,8 +66,8 @@ function report(group, problems, summary) {
 // ---- The tarball --------------------------------------------------------------------------------------
 
 /**
- * The package as npm would pack it. Its scripts do not run: building is up to the caller, and another process may be using
- * dist/ right now.
+ * Returns the package as npm would pack it. Package scripts do not run: the caller has built the package, and another
+ * process may be using dist/.
  * @returns {{ size: number, files: { path: string }[] }}
  */
 function packed() {
@@ -101,14 +102,14 @@ function tarballProblems() {
     ...Object.entries(unwanted)
       .filter(([, pattern]) => has(pattern))
       .map(([name]) => `${name} in it`),
-    // The scorecard's own check of this passes in any case.
+    // Checked here, because the check of the Node-RED scorecard for this keyword always passes.
     ...(manifest.keywords.includes('node-red') ? [] : ['package.json lacks the keyword node-red']),
   ]
 }
 
 // ---- The dialogs --------------------------------------------------------------------------------------
 
-/** @param {string} file the node's .js file */
+/** @param {string} file path of the node's .js file */
 async function dialogOf(file) {
   return readDialog(await readFile(path.join(root, file.replace(/\.js$/, '.html')), 'utf8'))
 }
@@ -143,7 +144,7 @@ function dialogProblems(type, { registrations: [found], templates }) {
 }
 
 /**
- * The Flow Library reads only literals of a definition.
+ * Checks the properties of a definition that must be literals, because the Flow Library does not run the code.
  * @param {CheckedRegistration} registration
  */
 function literalProblems({ literals }) {
@@ -156,14 +157,15 @@ function literalProblems({ literals }) {
 }
 
 /**
- * Every saved property has its input, every input its saved property and its label, each once.
+ * Checks that every saved property has exactly one input, and that every input has exactly one saved property and a
+ * label.
  * @param {CheckedRegistration} registration
  * @param {Template} template
  */
 function nameProblems({ defaults, credentials, literals }, { inputs, labels }) {
   const saved = [...defaults, ...credentials].map(([name]) => name)
   const ids = inputs.map(({ id }) => id)
-  // A version is not typed in.
+  // The saved property `version` has no input.
   const wanted = saved.filter((name) => name !== 'version').map((name) => idOf(literals, name))
   const unlabelled = inputs.filter(({ id, type }) => type !== 'hidden' && !labels.includes(id))
   return [
@@ -184,7 +186,7 @@ function twice(names) {
 }
 
 /**
- * The id of the input of a property.
+ * Returns the id of the input for a property.
  * @param {CheckedRegistration['literals']} literals
  * @param {string} name
  */
@@ -193,7 +195,7 @@ function idOf({ category }, name) {
 }
 
 /**
- * A typed input needs a hidden input that keeps its type, and a first type that it offers.
+ * Checks that a typed input has a hidden input for its type, and offers the type that is its default.
  * @param {CheckedRegistration} registration
  * @param {Template} template
  */
@@ -213,7 +215,7 @@ function typedInputProblems({ defaults, literals }, { inputs }) {
 }
 
 /**
- * Every default is one of the options, and rows depend on options that exist.
+ * Checks that every default is one of the options, and that the conditions of rows refer only to existing options.
  * @param {CheckedRegistration} registration
  * @param {Template} template
  */
@@ -226,7 +228,7 @@ function choiceProblems({ defaults, literals }, { inputs, conditions }) {
    * @returns {string[] | undefined}
    */
   const typesOf = (name) => inputs.find(({ id }) => id === idOf(literals, name))?.['data-types']?.split(',')
-  // A typed input may hold any value; its types are known.
+  // Only the types of a typed input are known, because its value may be anything.
   const canBe = (/** @type {string} */ name, /** @type {string} */ value) =>
     optionsOf(name)?.includes(value) ?? typesOf(name.replace(/Type$/, ''))?.includes(value) ?? false
   const unknownDefault = defaults.filter(
@@ -245,7 +247,7 @@ function choiceProblems({ defaults, literals }, { inputs, conditions }) {
 }
 
 /**
- * A node that is new today needs no migration.
+ * Checks that the version of a new node is the current one, so that it needs no migration.
  * @param {CheckedRegistration} registration
  */
 function versionProblems({ type, defaults }) {

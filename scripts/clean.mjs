@@ -1,4 +1,4 @@
-// Removes the build, so that no output of a deleted source file remains.
+// Deletes the output of the build, so that no output of a deleted source file remains.
 import { rm } from 'node:fs/promises'
 
 for (const folder of ['dist', 'resources'])

@@ -1,4 +1,4 @@
-// The PostgreSQL store reads its numbered SQL files beside its built .js file.
+// Copies the numbered SQL files of the PostgreSQL store, which the built .js file reads from its own folder.
 import { cp } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

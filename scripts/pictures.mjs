@@ -1,8 +1,8 @@
-// Recreates every picture of the README and the guides, from a real Node-RED with the examples on the sandbox:
+// Recreates every picture of the README and the guides, with a real Node-RED and the examples on the sandbox:
 //
 //   npm run build && node scripts/pictures.mjs
 //
-// Needs Chromium (REDOX_TEST_CHROMIUM, or Debian's) and Debian's ffmpeg for the moving picture. Run by hand: the
+// Needs Chromium (REDOX_TEST_CHROMIUM, or Debian's) and Debian's ffmpeg for the animated picture. Run by hand: the
 // pictures depend on fonts and on the browser. docs/cost.svg is drawn by `npm run bench`.
 /* global document */
 import { execFileSync, spawn } from 'node:child_process'
@@ -30,7 +30,7 @@ const MODULE = '@ehr-flows/node-red-redox'
 const SIZE = { width: 1480, height: 1000 }
 const SIDEBAR = 400
 const MOVING_BYTES = 1_000_000
-/** Width of the moving picture in pixels; text stays readable. */
+/** Width of the animated picture in pixels. Its text must stay readable. */
 const MOVING_WIDTH = 1050
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'redox-pictures-'))
@@ -61,7 +61,8 @@ try {
 // ---- The pictures -------------------------------------------------------------------------------------
 
 /**
- * Draws the way from the button to the PDF in the inbox: a moving picture, and its last frame as a still picture.
+ * Takes an animated picture of the steps from the button to the PDF in the inbox, and uses its last frame as a still
+ * picture.
  * @param {Page} page
  * @param {FlowNode[]} flow
  */
@@ -121,7 +122,7 @@ async function drawDialog(page, flow) {
 }
 
 /**
- * Draws a new connection for Development, as in the README; the values belong to no account.
+ * Takes a picture of a new connection for Development, as in the README. The values belong to no real account.
  * @param {Page} page
  */
 async function drawConnection(page) {
@@ -146,7 +147,8 @@ async function drawConnection(page) {
 }
 
 /**
- * Draws one message that the destination refused, one that waits behind it, and one that was delivered.
+ * Takes a picture of the outbox with one message that the destination refused, one that waits for it, and one that was
+ * delivered.
  * @param {Page} page
  */
 async function drawOutbox(page) {
@@ -177,7 +179,7 @@ async function drawOutbox(page) {
 }
 
 /**
- * The note of the first example on a durable connection, whose sandbox refuses the first message.
+ * Returns the Notes flow of the first example, changed to a durable connection whose sandbox refuses the first message.
  * @param {FlowNode[]} flow
  * @returns {FlowNode[]}
  */
@@ -190,7 +192,7 @@ function outboxFlow(flow) {
    * @param {string} name
    * @param {number} index
    * @param {string} destination
-   * @returns {[FlowNode, FlowNode]} a button and a sender
+   * @returns {[FlowNode, FlowNode]} an inject node (button) and a send node
    */
   const to = (name, index, destination) => [
     {
@@ -223,10 +225,10 @@ function outboxFlow(flow) {
 }
 
 /**
- * The first node of a type.
+ * Returns the first node of a type.
  * @param {FlowNode[]} flow
  * @param {string} wanted
- * @throws if there is none
+ * @throws if no node has this type
  */
 function ofType(flow, wanted) {
   const node = flow.find(({ type }) => type === wanted)
@@ -241,7 +243,7 @@ async function open(page) {
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   await page.locator('.red-ui-flow-node').first().waitFor()
-  // The separator is dragged with the mouse, because the workspace makes room only then.
+  // The separator is dragged with the mouse, because otherwise the workspace does not adapt its width.
   const box = await page.locator('#red-ui-sidebar-separator').boundingBox()
   if (box === null) throw new Error('The sidebar is not shown')
   const { x, y, height } = box
@@ -253,7 +255,7 @@ async function open(page) {
 
 /**
  * @param {Page} page
- * @param {string} name of the file
+ * @param {string} name name of the file
  */
 async function save(page, name) {
   await page.screenshot({ path: path.join(docs, name) })
@@ -261,9 +263,9 @@ async function save(page, name) {
 }
 
 /**
- * Encodes the moving picture with a palette of its own colours, which keeps text sharp and the file small.
+ * Encodes the animated picture with a palette made from its own colours, which keeps text sharp and the file small.
  * @param {Frame[]} frames
- * @param {string} name of the file
+ * @param {string} name name of the file
  */
 async function encode(frames, name) {
   const list = [...frames, ...frames.slice(-1)].map(
@@ -327,7 +329,7 @@ async function freePort() {
 }
 
 /**
- * @param {string} name of the file, without the extension
+ * @param {string} name name of the file, without the extension
  * @returns {Promise<FlowNode[]>}
  */
 async function exampleOf(name) {
@@ -335,9 +337,9 @@ async function exampleOf(name) {
 }
 
 /**
- * @param {string} place path
+ * @param {string} place path in the admin API
  * @param {RequestInit} [options]
- * @throws for another status than 2xx
+ * @throws for an HTTP status other than 2xx
  */
 async function ask(place, options = {}) {
   const answer = await fetch(nodeRed.url + place, options)
@@ -351,12 +353,12 @@ async function deploy(flows) {
   await ask('flows', { method: 'POST', headers, body: JSON.stringify(flows) })
 }
 
-/** @param {string} id of a button */
+/** @param {string} id id of a button */
 async function press(id) {
   await ask(`inject/${id}`, { method: 'POST' })
 }
 
-/** The counts of the durable connection; none while its store opens. */
+/** Returns the message counts of the durable connection; undefined while its store is not open. */
 async function counts() {
   /** @type {import('../dist/src/shared/outbox-api.js').OverviewResponse} */
   const { connections } = await (await ask('redox/outbox')).json()

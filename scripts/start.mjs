@@ -1,5 +1,6 @@
-// `npm start`: a real Node-RED with the example flows on the built-in sandbox. Sends one file by each way,
-// prints the answers, and keeps running (`-- --once`: exits; the exit code is 0 if every answer is right).
+// `npm start`: runs a real Node-RED with the example flows on the built-in sandbox. Sends one file with each send node,
+// prints the messages that the flows emit, and keeps running. With `-- --once` it exits, with exit code 0 if every
+// message is right.
 import { createServer } from 'node:http'
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
@@ -24,12 +25,12 @@ import { codeOf, portOf } from './lib/process.mjs'
 const requireModule = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const once = process.argv.includes('--once')
-// A run with --once takes the examples unchanged, and a free port, because an editor may be open on the usual one.
+// With --once, the unchanged examples are used, and a free port, because a Node-RED may be running on the usual port.
 const port = once ? 0 : wantedPort(process.env.PORT || '1880')
 const userDir = path.join(root, '.node-red', ...(once ? ['once'] : []))
 
 /**
- * The buttons of the example flows and the answers that they must lead to.
+ * Buttons of the example flows, and the messages that the flows must emit after the button was pressed.
  * @type {Step[]}
  */
 const STEPS = [
@@ -57,7 +58,7 @@ const STEPS = [
     button: 'redoxex11i',
     answers: [{ type: 'redox-fhir-document', status: 200, what: 'DocumentReference' }],
   },
-  // This example opens a store first, writes to the disk, and looks into its folder twice.
+  // This example takes longer: it opens a store, writes to the disk, and reads its folder twice.
   {
     button: 'redoxex12i',
     answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media, durable' }],
@@ -76,7 +77,7 @@ const server = await listen()
 await prepareUserDir()
 const { RED, address } = await startNodeRed(server)
 let wrong = 0
-// A user may have put a real key into the connection of an example: nothing is sent unasked then.
+// A user may have put a real key into the connection of an example. Then nothing is sent automatically.
 const onSandbox = await usesOnlySandbox(RED)
 for (const { button, answers, withinSeconds = 15 } of onSandbox ? STEPS : []) {
   const node = RED.nodes.getNode(button)
@@ -101,7 +102,10 @@ if (once) {
 }
 console.log(`The editor: ${address}   (Ctrl+C ends it)`)
 
-/** Makes a user directory with the package linked in, and the examples as flows unless they were changed since. */
+/**
+ * Creates a user directory in which the package is linked. Writes the examples as its flows, unless the user has
+ * changed the flows.
+ */
 async function prepareUserDir() {
   if (once) await rm(userDir, { recursive: true, force: true })
   const modules = path.join(userDir, 'node_modules', '@ehr-flows')
@@ -113,7 +117,7 @@ async function prepareUserDir() {
 }
 
 /**
- * Writes flows as Node-RED keeps them: credentials in a separate file, which it encrypts.
+ * Writes flows in the files that Node-RED uses: credentials are in a separate file, which Node-RED encrypts.
  * @param {string} file
  * @param {FlowNode[]} nodes
  */
@@ -130,14 +134,14 @@ async function exampleFlows() {
   for (const file of (await readdir(path.join(root, 'examples')))
     .filter((name) => name.endsWith('.json'))
     .sort()) {
-    // The examples share their connection, which has the same id in each.
+    // The examples share one connection, which has the same id in each example.
     for (const node of JSON.parse(await readFile(path.join(root, 'examples', file), 'utf8')))
       nodes.set(node.id, node)
   }
   return [...nodes.values()]
 }
 
-/** Listens before anything is written, so that a taken port leaves no files behind. */
+/** Listens before any file is written, so that no files remain if the port is already in use. */
 async function listen() {
   const listening = createServer()
   /** @type {Promise<void>} */
@@ -153,7 +157,7 @@ async function listen() {
   return listening
 }
 
-/** @param {import('node:http').Server} httpServer that listens */
+/** @param {import('node:http').Server} httpServer listening server */
 async function startNodeRed(httpServer) {
   /** @type {Runtime} */
   const runtime = requireModule('node-red')
@@ -164,7 +168,7 @@ async function startNodeRed(httpServer) {
     editorTheme: { tours: false },
     logging: { console: { level: 'error', metrics: false, audit: false } },
   })
-  // Both are Express apps, which take the requests of Node.js.
+  // Both values are Express apps, which handle requests of Node.js.
   const [admin, pages] = /** @type {Handler[]} */ (
     /** @type {unknown} */ ([runtime.httpAdmin, runtime.httpNode])
   )
@@ -178,9 +182,9 @@ async function startNodeRed(httpServer) {
 }
 
 /**
- * Asks the running connections where they lead, because their settings may depend on environment variables.
+ * Reads the environment of each running connection, because the settings may contain environment variables.
  * @param {Runtime} runtime
- * @returns {Promise<boolean>} whether all use the sandbox
+ * @returns {Promise<boolean>} true if all connections use the sandbox
  */
 async function usesOnlySandbox(runtime) {
   /** @type {(Promise<{ environment?: string }> | undefined)[]} */
@@ -194,7 +198,7 @@ async function usesOnlySandbox(runtime) {
   )
 }
 
-/** @param {RuntimeNode | null} node of the type redox-config */
+/** @param {RuntimeNode | null} node node of the type redox-config */
 function connectionOf(node) {
   return /** @type {{ connection: () => Promise<{ environment?: string }> } | null} */ (
     /** @type {unknown} */ (node)
@@ -208,7 +212,7 @@ function wantedPort(text) {
 }
 
 /**
- * Ends with one sentence instead of a stack trace, for a user who can choose another port.
+ * Exits with a one-sentence error text instead of a stack trace, for a user who can choose another port.
  * @param {string} sentence
  * @returns {never}
  */
@@ -218,7 +222,7 @@ function giveUp(sentence) {
 }
 
 /**
- * The label of the tab that a node is in.
+ * Returns the label of the tab that contains a node.
  * @param {Runtime} runtime
  * @param {RuntimeNode} node
  */
@@ -231,12 +235,13 @@ function tabOf(runtime, { z }) {
 }
 
 /**
- * Presses a button of a flow, and prints a line for each answer.
+ * Presses the button of an inject node, and prints one line for each expected message.
  * @param {Runtime} runtime
  * @param {RuntimeNode} button
  * @param {ExpectedAnswer[]} answers
  * @param {number} withinSeconds
- * @returns {Promise<{ missing: ExpectedAnswer[], reason: string }>} answers that did not come or were wrong, and why
+ * @returns {Promise<{ missing: ExpectedAnswer[], reason: string }>} messages that were not emitted or were wrong, and
+ * the reason
  */
 async function press(runtime, button, answers, withinSeconds) {
   const open = new Set(answers)

@@ -1,8 +1,8 @@
-// `npm test`: the tests in a few mocha processes side by side. Each process has to exit by itself: a resource that a test
-// leaves behind keeps it alive, and fails it after a while. A failed test is not run again.
+// `npm test`: runs the tests in a few parallel mocha processes. Each process has to exit by itself: a resource that a
+// test does not close keeps the process alive until it fails at a time limit. A failed test is not repeated.
 //
 //   node scripts/test.mjs            all
-//   node scripts/test.mjs editor     those in the browser that another version of the editor could break
+//   node scripts/test.mjs editor     browser tests whose result may differ in other editor versions
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -12,27 +12,35 @@ import { fileURLToPath } from 'node:url'
 import { endRun, endWithThisProcess } from './lib/leftovers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** @param {string} folder of the tests */
+/** @param {string} folder folder below dist/test */
 const within = (folder) => path.join('dist', 'test', folder)
 /** @param {string} name */
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 
-// An idle machine takes up to four minutes; one that is three times slower stays below the limit.
+// Time limit for one group of tests in milliseconds. An idle machine needs up to four minutes; a machine that is three
+// times slower stays below the limit.
 const LONGEST_MS = 1_500_000
-/** Processes at a time, for two cores: those with a browser wait a part of the time, the others use a core each. */
+/**
+ * Number of parallel processes, for two cores: processes with a browser wait for part of the time, each other process
+ * uses one core.
+ */
 const AT_ONCE = 3
-/** Groups of the tests without a browser: the more there are, the shorter the last one runs alone. */
+/**
+ * Number of groups for the tests without a browser. With more groups, less time is lost while only the last group is
+ * running.
+ */
 const SHARES = 5
-/** Length of the summary of a group that failed. */
+/** Maximum length of the summary of a failed group, in characters. */
 const FEW_CHARACTERS = 600
 
-// Groups that take about the same time.
+// Groups of browser tests that take about the same time.
 const EDITOR = [
   ['dialogs', 'durable', 'new-nodes', 'outbox-many'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'outbox-direct', 'preview', 'looks'],
 ]
-// The other files test the inside of a dialog, which is our own code and the same in every editor.
+// Browser tests that are repeated with other editor versions. The remaining files test the inside of a dialog, which is
+// this package's own code and the same in every editor.
 const DIFFERS = [
   ['dialogs', 'durable', 'new-nodes'],
   ['inbox', 'examples'],
@@ -58,7 +66,7 @@ const groups =
         ),
       )
 
-// npm's shell ends at a signal and leaves this process behind, which exits when its parent changes.
+// npm's shell exits at a signal but does not pass the signal on, so this process exits when its parent process changes.
 const parent = process.ppid
 if (process.env.npm_lifecycle_event)
   setInterval(() => process.ppid === parent || process.exit(1), 1000).unref()
@@ -80,13 +88,13 @@ await Promise.all(
   }),
 )
 if (failures.length > 0) {
-  // The failures come last, because some logs keep only their end.
+  // The failures are printed last, because some logs keep only their end.
   console.log(['Failures, in short:', ...failures].join('\n'))
   process.exitCode = 1
 }
 console.log(inTotal())
 
-/** @param {string} folder of the tests */
+/** @param {string} folder folder below dist/test */
 function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
     .filter((file) => file.endsWith('.test.js'))
@@ -94,7 +102,8 @@ function testsIn(folder) {
 }
 
 /**
- * Deals the files out to so many lists: files with similar names lie beside each other, and take about the same time.
+ * Distributes the files to `count` lists in turn: neighbours in the sorted list have similar names and take about the
+ * same time.
  * @param {string[]} files
  * @param {number} count
  */
@@ -103,7 +112,8 @@ function parts(files, count) {
 }
 
 /**
- * The first group of each list, then the second of each, so that groups that wait run beside groups that compute.
+ * Returns the first group of each list, then the second group of each list, and so on, so that groups that mostly wait
+ * run together with groups that compute.
  * @param {string[][][]} lists
  */
 function mixed(...lists) {
@@ -119,10 +129,10 @@ function nameOf(files) {
 }
 
 /**
- * Runs a group in one process, and prints its output in one piece.
+ * Runs a group in one process, and prints all of its output at once when the process has ended.
  * @param {string[]} files
- * @param {string} results file in which its reporter writes the counts
- * @returns {Promise<string | undefined>} the failures in a few lines
+ * @param {string} results file to which the mocha reporter writes the counts
+ * @returns {Promise<string | undefined>} summary of the failures; undefined if there are none
  */
 async function run(files, results) {
   const mocha = path.join('node_modules', 'mocha', 'bin', 'mocha.js')
@@ -137,7 +147,7 @@ async function run(files, results) {
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
   })
-  // Processes that were left behind have the other end of the pipes: 'close' would wait for them.
+  // Processes that a test has not ended keep the pipes open, so the event 'close' would not come until they end.
   child.once('exit', (_code, signal) => signal && void endRun(env))
   let output = ''
   for (const stream of [child.stdout, child.stderr])
@@ -152,8 +162,8 @@ async function run(files, results) {
 }
 
 /**
- * Adds the counts of a group. There are none if its process ended before all its tests had run.
- * @param {string} results file
+ * Adds the counts of a group to the totals. The file does not exist if the process ended before all its tests had run.
+ * @param {string} results path of the file with the counts
  */
 function add(results) {
   if (!existsSync(results)) return void total.ended++
@@ -163,7 +173,7 @@ function add(results) {
   total.skipped.push(...skipped)
 }
 
-/** The sum of all groups, with the numbers of skipped tests by their reason. */
+/** Prints the total of all groups, and the number of skipped tests by reason. */
 function inTotal() {
   const byReason = new Map()
   for (const { title, reason = `no reason is given (${title})` } of total.skipped)
@@ -177,7 +187,7 @@ function inTotal() {
 }
 
 /**
- * The titles of mocha's list of failures, and the first lines of each error.
+ * Returns the titles in mocha's list of failures, with the first lines of each error.
  * @param {string} output
  */
 function inShort(output) {

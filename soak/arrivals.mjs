@@ -1,15 +1,15 @@
-// Counts at the sandbox: how often each message of the durable soaks has arrived, and in which order.
+// Records which messages of the durable soaks arrive at the sandbox: how often each message, and in which order.
 import { DESTINATIONS } from './durable-flow.mjs'
 import { inversions } from './messages.mjs'
 
 export class Arrivals {
   /**
-   * how often each message has arrived, by its id
+   * number of times that each message has arrived, by its id
    * @type {Map<string, number>}
    */
   #times = new Map()
   /**
-   * ids in the order in which they arrived first, by the number of the destination
+   * ids in the order of their first arrival, by the number of the destination
    * @type {Map<number, string[]>}
    */
   #order = new Map(DESTINATIONS.map(({ number }) => [number, []]))
@@ -30,19 +30,19 @@ export class Arrivals {
     return this.#times.has(id)
   }
 
-  /** The number of messages that have arrived more than once. */
+  /** Returns the number of messages that have arrived more than once. */
   doubled() {
     return [...this.#times.values()].filter((times) => times > 1).length
   }
 
-  /** The number of messages that have arrived before an earlier one of their destination. */
+  /** Returns the number of messages that have arrived before an earlier message to the same destination. */
   disordered() {
     return [...this.#order.values()].reduce((sum, ids) => sum + inversions(ids), 0)
   }
 }
 
 /**
- * An id as {@link Arrivals} finds it: ids of one destination sort by their number.
+ * Returns an id that {@link Arrivals} recognises. The ids for one destination sort in the order of their numbers.
  * @param {number} destination number of the destination
  * @param {number} number
  */

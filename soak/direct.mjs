@@ -1,5 +1,6 @@
-// Thousands of messages through a real Node-RED, while the sandbox injects every fault it knows and the flow is deployed
-// again and again: nothing may be lost, and nothing may be in a chart twice. The exit code is 0 if that is so.
+// Sends thousands of messages through a real Node-RED, while the sandbox injects every fault that it can simulate and
+// the flow is deployed repeatedly: no message may be lost, and no document may be in a patient's chart twice. The exit
+// code is 0 if this is the case.
 //
 //   npm run soak                                        10 000 messages, 2 GB, 20 deploys
 //   npm run soak -- --messages 500 --megabytes 50 --deploys 5 --seed 7
@@ -25,23 +26,24 @@ const SEED = Number(values.seed)
 /** @typedef {import('./messages.mjs').PlannedMessage} PlannedMessage */
 const BURST = 10_000
 const AWAY = 500
-/** After so long without a further result, the messages without one count as lost. */
+/** Milliseconds without a further result after which the messages without a result count as lost. */
 const LONGEST_SILENCE_MS = 120_000
-/** A message that waits takes about 20 KB. */
+/** Limit for the memory growth of the burst, in MB. A waiting message takes about 20 KB. */
 const BURST_MEGABYTES = 600
 const LONGEST_SECONDS = 1200
 
-// Results of a message whose request is hit by the fault. They are written independently of the client's table of
-// outcomes. An answer that is late comes after the timeout.
+// Faults, by the result of a message whose request gets the fault. These lists are written independently of the outcome
+// table in the client. `late=15` responds after the timeout.
 const UNKNOWN = [
   ...['500', '504', '408', '504-after-accept', 'reset-before-body', 'reset-mid-body', 'reset-after-body'],
   ...['reset-after-accept', 'half-open', 'late=15', 'cut-short', 'truncated-json', 'not-json'],
 ]
 const REFUSED = ['400', '403', '404', '413', 'redirect', 'errors-inside', 'partial']
 const TRIED_AGAIN = ['401', '429', '429-retry-after=1', '502', '503']
-// Codes after which a user checks first; after any other error the document is sent again.
+// Error codes after which a user has to check if the document arrived; after any other error, the document is sent
+// again.
 const MAY_HAVE_ARRIVED = ['REDOX_OUTCOME_UNKNOWN', 'REDOX_PARTIAL']
-/** Codes that the faults explain; with any other code a message was refused that should have been sent. */
+/** Error codes that the injected faults can cause. Any other code means that a message was wrongly refused. */
 const EXPLAINED = [
   ...MAY_HAVE_ARRIVED,
   ...['REDOX_REJECTED', 'REDOX_FORBIDDEN', 'REDOX_TOO_LARGE', 'REDOX_AUTHENTICATION'],
@@ -53,12 +55,13 @@ const ANSWER_TIMEOUT = 10
 const FAILING = 20
 
 /**
- * A fault plan by which one in five requests fails, with each fault equally often; token calls too.
+ * Returns a fault plan with which one in five requests fails, also token requests. Each fault is equally frequent.
  * @param {number} seed
  */
 function planOf(seed) {
   const faults = [...UNKNOWN, ...REFUSED, ...TRIED_AGAIN, ...HARMLESS].filter((fault) => fault !== 'partial')
-  // A rule gets only the requests that the rules before it have left over.
+  // A rule of the plan only sees the requests that no earlier rule has matched, so its percentage is a share of the
+  // rest.
   const share = (100 * (1 - (1 - FAILING / 100) ** (1 / faults.length))).toFixed(2)
   const rules = faults.map((fault) => `any ${fault} ${share}%`)
   return [`seed ${seed}`, 'fhir partial 0.8%', ...rules].join('\n')
@@ -66,15 +69,16 @@ function planOf(seed) {
 
 const sandbox = await startSandbox({ maxKeptMessages: 5 })
 const failing = await sandbox.openListener(planOf(SEED))
-// A server that stops cuts off requests that it has not seen, so that its counts cannot be exact: it has a separate run.
+// A stopped server cuts off requests that it has not counted, so exact counts are impossible: this fault has a separate
+// run.
 const away = await sandbox.openListener('any refuse=1 1%')
 /**
- * sha256 of the files that have arrived, by the id of the message
+ * SHA-256 of the files that have arrived, by the id of the message
  * @type {Map<string, (string | undefined)[]>}
  */
 const accepted = new Map()
 /**
- * numbers of injected faults, by `send` or `other` and the name of the fault
+ * number of times that each fault was injected, by `send` or `other` and the name of the fault
  * @type {Map<string, number>}
  */
 const injected = new Map()
@@ -102,7 +106,10 @@ try {
 
 // ---- Runs ---------------------------------------------------------------------------------------------
 
-/** Sends as many small messages as may wait, at once: all are delivered, none twice, in bounded memory. */
+/**
+ * Sends the maximum number of waiting small messages at once: all must be delivered, none twice, and memory
+ * must stay bounded.
+ */
 async function runBurst() {
   const messages = messagesOf({ count: BURST, bytes: 2000 * BURST, large: 0, nodes: ['burst'], seed: SEED })
   const { ends, files, mostRss, rssBefore } = await run('burst', messages, BURST)
@@ -114,7 +121,7 @@ async function runBurst() {
   return lost + doubled === 0 && answered === BURST && growth < BURST_MEGABYTES
 }
 
-/** Sends to a server that does not listen for a second, again and again. */
+/** Sends to a server that repeatedly stops listening for a second. */
 async function runAway() {
   const messages = messagesOf({ count: AWAY, bytes: 10_000 * AWAY, large: 0, nodes: ['away'], seed: SEED })
   const { ends, files } = await run('away', messages, 32)
@@ -166,11 +173,11 @@ async function runSoak() {
 }
 
 /**
- * Feeds the messages, and waits until all have ended or none ends any more.
+ * Sends the messages, and waits until all have a result, or until no further result comes.
  * @param {string} name
  * @param {PlannedMessage[]} messages
- * @param {number} atOnce limit of messages without a result
- * @param {(state: RunState) => Promise<void>} [along] called again and again meanwhile
+ * @param {number} atOnce maximum number of messages without a result at the same time
+ * @param {(state: RunState) => Promise<void>} [along] called repeatedly during the run
  */
 async function run(name, messages, atOnce, along = async () => undefined) {
   await nodeRed.feed(name, { messages, atOnce })
@@ -186,7 +193,7 @@ async function run(name, messages, atOnce, along = async () => undefined) {
 }
 
 /**
- * @param {RunState} state that was asked for with all ends
+ * @param {RunState} state state that was requested with all results
  * @returns {RunState & Required<Pick<RunState, 'ends' | 'files'>>}
  */
 function finished({ ends = {}, files = {}, ...state }) {
@@ -194,7 +201,7 @@ function finished({ ends = {}, files = {}, ...state }) {
 }
 
 /**
- * Deploys of all kinds, evenly over the run.
+ * Returns a function that makes deploys of all kinds, evenly distributed over the run.
  * @returns {(state: RunState) => Promise<void>}
  */
 function deployEvenly() {
@@ -208,7 +215,7 @@ function deployEvenly() {
 // ---- Judgement ----------------------------------------------------------------------------------------
 
 /**
- * Compares the results that Node-RED got with the messages that the sandbox has accepted.
+ * Compares the results in Node-RED with the messages that the sandbox has accepted.
  * @param {NonNullable<RunState['ends']>} ends
  * @param {NonNullable<RunState['files']>} files
  */

@@ -1,10 +1,13 @@
-// The flow of the durable soaks.
+// Flow of the durable soaks.
 import { SENDERS } from './node-red.mjs'
 
 /** @typedef {import('../dist/src/sandbox/index.js').Sandbox} Sandbox */
 /** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
 /** @typedef {Sandbox['oauthKey'] & { endpoints: Sandbox['endpoints'], audience: string }} Keys */
-/** @typedef {{ number: number, node: string, destination: string }} Destination the node that sends to it, and its id or slug */
+/**
+ * @typedef {{ number: number, node: string, destination: string }} Destination type of the send node for the
+ * destination, and id or slug of the destination
+ */
 
 /** @type {(keyof typeof SENDERS)[]} */
 const NODES = ['note', 'media', 'results', 'fhir-result', 'fhir-document']
@@ -12,7 +15,7 @@ const NODES = ['note', 'media', 'results', 'fhir-result', 'fhir-document']
 const destinationId = (number) => `af394f14-b34a-464f-8d24-${String(number).padStart(12, '0')}`
 
 /**
- * Destinations that messages are sent to, each in an order of its own.
+ * Destinations of the messages. Messages to one destination have to arrive in order.
  * @type {Destination[]}
  */
 export const DESTINATIONS = Array.from({ length: 4 }, (_, round) =>
@@ -23,7 +26,7 @@ export const DESTINATIONS = Array.from({ length: 4 }, (_, round) =>
 ).flat()
 
 /**
- * Every send node, over one durable connection.
+ * Returns a flow with every send node, all with the same durable connection.
  * @param {Keys} keys
  * @param {string} store `embedded` or `postgresql`
  * @returns {FlowNode[]}

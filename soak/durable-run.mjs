@@ -1,4 +1,5 @@
-// A run of durable delivery: everything that happens at the same time until all messages are done.
+// Run of a durable soak: messages, kills, deploys, cut lines and decisions on parked messages, all at the same time,
+// until all messages are done.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageId } from './arrivals.mjs'
 import { DESTINATIONS } from './durable-flow.mjs'
@@ -22,24 +23,24 @@ export class DurableRun {
   /** @type {Set<string>} */
   accepted = new Set()
   /**
-   * ids whose request had no answer
+   * ids of messages whose request to Node-RED got no HTTP response
    * @type {Set<string>}
    */
   unanswered = new Set()
   /**
-   * number of requests that were refused, by HTTP status
+   * number of messages that Node-RED refused, by HTTP status
    * @type {Record<number, number>}
    */
   refused = {}
   /**
-   * ids that were marked as delivered, which emits no answer
+   * ids of messages that were marked as delivered: the flow emits no answer for them
    * @type {Set<string>}
    */
   marked = new Set()
   killed = 0
   deployed = 0
   decided = 0
-  /** milliseconds for which the line was cut while messages were accepted */
+  /** milliseconds for which the line to the sandbox was cut while Node-RED accepted messages */
   downMs = 0
   #given = 0
   #isOver = false
@@ -53,9 +54,9 @@ export class DurableRun {
   }
 
   /**
-   * Feeds all messages, then waits until the outbox is empty.
-   * @param {number} longestEndMs limit for the time after the last message was accepted
-   * @returns {Promise<number>} milliseconds until all were accepted
+   * Sends all messages to Node-RED, then waits until the outbox is empty.
+   * @param {number} longestEndMs maximum milliseconds from the acceptance of the last message to the end
+   * @returns {Promise<number>} milliseconds until all messages were accepted
    */
   async untilDone(longestEndMs) {
     const began = Date.now()
@@ -74,7 +75,7 @@ export class DurableRun {
     return feedingMs
   }
 
-  /** Instances whose process runs. */
+  /** Returns the instances whose process runs. */
   alive() {
     return this.#options.instances.filter(({ isUp }) => isUp)
   }
@@ -93,15 +94,15 @@ export class DurableRun {
   }
 
   /**
-   * Gives one message after the other to a destination, so that the order of acceptance is known.
+   * Sends the messages for one destination one after the other, so that their order of acceptance is known.
    * @param {import('./durable-flow.mjs').Destination} destination
    */
   async #feed({ number, node, destination }) {
     const { plan, kills } = this.#options
     for (let tries = 0; this.#given < plan.length;) {
-      // The messages are spread over all kills.
+      // Waits for the next kill, so that the messages are distributed evenly over all kills.
       while (this.#given > (plan.length * (this.killed + 1)) / (kills + 1)) await sleep(20)
-      // The other destinations may have taken the last ones meanwhile.
+      // The loops for the other destinations may have taken the last messages in the meantime.
       const planned = plan[this.#given]
       if (planned === undefined) return
       this.#given++
@@ -122,11 +123,11 @@ export class DurableRun {
 
   /**
    * @param {string} id
-   * @param {number | undefined} answer HTTP status; undefined without an answer
+   * @param {number | undefined} answer HTTP status; undefined without an HTTP response
    */
   #count(id, answer) {
     if (answer === 200) this.accepted.add(id)
-    // It may have been accepted just before the process was killed.
+    // Node-RED may have accepted the message just before its process was killed.
     else if (answer === undefined) this.unanswered.add(id)
     else this.refused[answer] = (this.refused[answer] ?? 0) + 1
   }
@@ -153,7 +154,7 @@ export class DurableRun {
     }
   }
 
-  /** Cuts the line for half of the time. */
+  /** Cuts the line to the sandbox for half of the time. */
   async #failRedox() {
     const { line } = this.#options
     while (!this.#isOver) {
@@ -172,7 +173,7 @@ export class DurableRun {
     for (;;) {
       await sleep(250)
       const [one] = this.alive()
-      // The process may be killed meanwhile: the next round goes on.
+      // The instance may be killed meanwhile. The next round tries again.
       if (one) await this.#decideOn(one).catch(() => undefined)
       if (this.#isOver && one && (await depthOf(one)) === 0) return
     }

@@ -1,5 +1,6 @@
-// Durable delivery: Node-REDs that are killed and deployed at random points while they accept messages and Redox is
-// down half of the time. Every accepted message has to be delivered, once and in order, or be parked for a person.
+// Soak of durable delivery: Node-RED processes are killed and deployed at random times while they accept messages, and
+// Redox is unreachable half of the time. Every accepted message has to be delivered once and in order, or to be parked
+// for a person.
 //
 //   npm run soak -- --durable                     the embedded store, 10 000 messages, 2 GB, 100 kills, 20 deploys
 //   npm run soak -- --durable --store postgresql  three Node-REDs on one PostgreSQL
@@ -21,7 +22,7 @@ import { countsOf } from './outbox.mjs'
 /** Bytes of the largest files. */
 const HUGE = 30_000_000
 const LONGEST_END_MS = 600_000
-/** Longer than the lease of an instance that was killed before it emitted an answer. */
+/** Milliseconds that are longer than the lease of an instance that was killed before it emitted an answer. */
 const LONGEST_EMITTING_MS = 60_000
 
 const { values } = parseArgs({
@@ -65,7 +66,7 @@ async function soak() {
   const feedingMs = await run.untilDone(LONGEST_END_MS)
 
   const [one] = run.alive()
-  // Undefined, and so no success, when it did not come to an end.
+  // If the run did not end in time, the count is undefined, which does not count as success.
   const parked = one && (await countsOf(one))?.parked
   const answers = await answersOf(emitted, run)
   await Promise.all(instances.map((instance) => instance.stop()))
@@ -79,7 +80,7 @@ async function soak() {
   return judge(run, arrivals, { parked, feedingMs, ...answers })
 }
 
-/** Sizes of the messages: two fifths of all bytes are in huge files, spread evenly. */
+/** Returns the sizes of the messages: two fifths of all bytes are in huge files, which are distributed evenly. */
 function planned() {
   const plan = messagesOf({
     ...{ count: MESSAGES, bytes: MEGABYTES * 1e6 * 0.6, large: 0.05, nodes: ['x'], seed: SEED },
@@ -105,8 +106,8 @@ function startInstances(folder, flow, env) {
 }
 
 /**
- * Answers that were emitted; waits for late ones.
- * @param {string} emitted file with their ids
+ * Counts the answers that the flows emitted; waits for late answers.
+ * @param {string} emitted path of the file with the ids of emitted answers
  * @param {DurableRun} run
  * @returns {Promise<{ emittedCount: number, missing: number }>} `missing`: accepted messages without an answer
  */
@@ -120,11 +121,11 @@ async function answersOf(emitted, run) {
 }
 
 /**
- * Prints the counts at both ends.
+ * Compares the messages that Node-RED accepted with those that arrived at the sandbox, and prints the counts.
  * @param {DurableRun} run
  * @param {Arrivals} arrivals
  * @param {{ parked: number | undefined, feedingMs: number, emittedCount: number, missing: number }} end
- * @returns {boolean} whether nothing was lost, doubled or out of order
+ * @returns {boolean} true if no message was lost, duplicated or out of order
  */
 function judge(run, arrivals, { parked = NaN, feedingMs, emittedCount, missing }) {
   const { accepted, unanswered } = run

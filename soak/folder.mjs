@@ -1,5 +1,6 @@
-// The example of a durable folder with many scans in it at its start, and as many again after these are delivered: every
-// scan is accepted and delivered, none stays behind, and the heap returns to its size. The exit code is 0 if that is so.
+// Soak of the example with a durable folder: many scans are in the folder at the start, and as many again are added
+// after these were delivered. Every scan must be accepted and delivered, none may stay in the folder, and the heap must
+// return to its size. The exit code is 0 if this is the case.
 //
 //   npm run soak -- --folder                      twice 1 500 scans of 20 KB
 //   npm run soak -- --folder --scans 5000 --bytes 5000
@@ -26,16 +27,22 @@ const EXAMPLE = path.join(import.meta.dirname, '../examples/12 - Durable deliver
 const LOOK_EVERY_MS = 1000
 const LONGEST_MS = 600_000
 const ROUNDS = 2
-/** Bytes that the heap may have more after the last round than after the first. */
+/** Bytes by which the heap after the last round may be larger than after the first. */
 const MORE_HEAP = 4e6
-/** Bytes of heap for each scan while it waits in the flow: its message, and the copies that Node-RED keeps. */
+/**
+ * Bytes of heap for each scan while it waits in the flow: its message, and the copies that Node-RED makes of the
+ * message.
+ */
 const MOST_OF_A_SCAN = 30e3
 
 process.exitCode = (await run()) ? 0 : 1
 
 /** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
 /** @typedef {Awaited<ReturnType<typeof countsOf>>} Counts */
-/** @typedef {{ before: number, most: number, after: number, counts: Counts }} Round bytes of heap, and counts at the end */
+/**
+ * @typedef {{ before: number, most: number, after: number, counts: Counts }} Round heap size in bytes before, at its
+ * maximum and after, and message counts at the end
+ */
 
 async function run() {
   const root = mkdtempSync(path.join(os.tmpdir(), 'redox-soak-folder-'))
@@ -58,9 +65,10 @@ async function run() {
 }
 
 /**
- * Puts scans into the folder, and waits until all are delivered. The first round deploys the flow.
+ * Writes scans to the folder, and waits until all are delivered. The first round also deploys the flow.
  * @param {Instance} instance
- * @param {{ round: number, scans: string, emitted: string }} options number from 1, folder, file with ids of answers
+ * @param {{ round: number, scans: string, emitted: string }} options number of the round from 1, folder for the scans,
+ * file with the ids of emitted answers
  * @returns {Promise<Round>}
  */
 async function runRound(instance, { round, scans, emitted }) {
@@ -80,7 +88,7 @@ async function runRound(instance, { round, scans, emitted }) {
     const counts = await countsOf(instance)
     isOver = counts?.delivered === round * SCANS && answersIn(emitted) >= round * SCANS
   }
-  // The objects of the last message become garbage a little later.
+  // The objects of the last message become garbage only after a short time.
   await sleep(LOOK_EVERY_MS)
   const after = await heapOf(instance)
   const most = Math.max(...heaps)
@@ -91,7 +99,7 @@ async function runRound(instance, { round, scans, emitted }) {
   return { before, most, after, counts: await countsOf(instance) }
 }
 
-/** The example, with a store key. */
+/** Returns the flow of the example, with a store key. */
 function exampleFlow() {
   /** @type {FlowNode[]} */
   const flow = JSON.parse(readFileSync(EXAMPLE, 'utf8'))
@@ -102,7 +110,7 @@ function exampleFlow() {
 }
 
 /**
- * Bytes of heap after a collection.
+ * Returns the size of the heap in bytes after a garbage collection.
  * @param {Instance} instance
  */
 async function heapOf(instance) {
@@ -110,11 +118,11 @@ async function heapOf(instance) {
 }
 
 /**
- * Prints where the files are.
+ * Prints the numbers of scans by folder, and the heap sizes.
  * @param {Round[]} rounds
  * @param {string} scans folder
- * @param {number} answers that were emitted
- * @returns {boolean} whether all were delivered, and the heap has not grown
+ * @param {number} answers number of emitted answers
+ * @returns {boolean} true if all scans were delivered and the heap has not grown
  */
 function judge(rounds, scans, answers) {
   const pdfsIn = (/** @type {string} */ name) =>
@@ -144,8 +152,8 @@ function mb(bytes) {
 }
 
 /**
- * The number of messages that *Redox media* has emitted.
- * @param {string} file with a line for each
+ * Returns the number of messages that the node *Redox media* has emitted.
+ * @param {string} file path of a file with one line for each message
  */
 function answersIn(file) {
   return readFileSync(file, 'utf8').split('\n').filter(Boolean).length

@@ -1,4 +1,4 @@
-// A Node-RED that can be killed and started again, on the same user directory and port.
+// A Node-RED process that can be killed and started again, with the same user directory and port.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -26,7 +26,7 @@ export class Instance {
    * @param {string} userDir
    * @param {number} port
    * @param {FlowNode[]} flow
-   * @param {NodeJS.ProcessEnv} env added to that of this process
+   * @param {NodeJS.ProcessEnv} env environment variables, added to those of this process
    */
   constructor(userDir, port, flow, env) {
     this.userDir = userDir
@@ -39,7 +39,7 @@ export class Instance {
    * Starts a Node-RED on a free port and deploys the flow.
    * @param {string} userDir
    * @param {FlowNode[]} flow
-   * @param {NodeJS.ProcessEnv} env added to that of this process
+   * @param {NodeJS.ProcessEnv} env environment variables, added to those of this process
    */
   static async start(userDir, flow, env) {
     const link = path.join(userDir, 'node_modules/@ehr-flows/node-red-redox')
@@ -86,8 +86,8 @@ export class Instance {
 
   /**
    * Deploys the flow with a change; the kinds of deploys alternate.
-   * @param {number} number of the deploy, from 0
-   * @returns {Promise<boolean>} whether Node-RED has accepted it
+   * @param {number} number number of the deploy, from 0
+   * @returns {Promise<boolean>} true if Node-RED has accepted the deploy
    */
   async deploy(number) {
     const kind = DEPLOYS[number % DEPLOYS.length] ?? 'full'
@@ -108,10 +108,10 @@ export class Instance {
   }
 
   /**
-   * Posts a file.
-   * @param {string} place path with query
+   * Sends a file to an HTTP In node in a POST request.
+   * @param {string} place URL path with query
    * @param {Buffer<ArrayBuffer>} body
-   * @returns {Promise<number | undefined>} the HTTP status; undefined without an answer
+   * @returns {Promise<number | undefined>} the HTTP status; undefined without an HTTP response
    */
   async post(place, body) {
     try {
@@ -125,10 +125,10 @@ export class Instance {
   }
 
   /**
-   * Gets JSON.
-   * @param {string} place path with query
+   * Requests a path and returns the JSON of the response.
+   * @param {string} place URL path with query
    * @returns {Promise<unknown>}
-   * @throws for another status than 2xx
+   * @throws for an HTTP status other than 2xx
    */
   async json(place) {
     const answer = await fetch(`${this.url}/${place}`)
@@ -137,10 +137,10 @@ export class Instance {
   }
 
   /**
-   * Posts JSON.
-   * @param {string} place path
+   * Sends JSON in a POST request.
+   * @param {string} place URL path
    * @param {object} body
-   * @throws for another status than 2xx
+   * @throws for an HTTP status other than 2xx
    */
   async send(place, body) {
     const headers = { 'content-type': 'application/json' }

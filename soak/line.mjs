@@ -6,7 +6,7 @@ import { portOf } from '../scripts/lib/process.mjs'
 /** @typedef {import('../dist/src/sandbox/index.js').Sandbox} Sandbox */
 
 /**
- * A proxy in front of a port of this machine. While it is cut, no server listens on its port, and its open connections
+ * TCP proxy in front of a local port. While the proxy is cut, no server listens on its port, and its open connections
  * are destroyed.
  * @param {number} to port
  */
@@ -43,7 +43,7 @@ export async function startLine(to) {
 }
 
 /**
- * The sandbox's key, and its endpoints on another port.
+ * Returns the sandbox's key, and its endpoints with another port.
  * @param {Pick<Sandbox, 'endpoints' | 'oauthKey'>} sandbox
  * @param {number} port
  * @returns {import('./durable-flow.mjs').Keys}

@@ -1,15 +1,15 @@
-// Messages of the soaks: sizes, files, and pseudo-random numbers.
+// Messages of the soaks: file sizes, files, and pseudo-random numbers.
 import { randomFillSync } from 'node:crypto'
 
 /** @typedef {{ node: string, bytes: number }} PlannedMessage id of the send node, and size of the file */
 
 /**
- * Nodes and sizes of files, the same for the same seed.
+ * Returns send nodes and file sizes for messages; the same seed gives the same messages.
  * @param {object} options
- * @param {number} options.count of messages
- * @param {number} options.bytes of all files together, about
- * @param {number} options.large part of the messages (0 to 1) that is beyond 50 KB
- * @param {string[]} options.nodes which are used in turn
+ * @param {number} options.count number of messages
+ * @param {number} options.bytes approximate total size of all files
+ * @param {number} options.large fraction of the messages (0 to 1) with files larger than 50 KB
+ * @param {string[]} options.nodes ids of the send nodes, which are used in turn
  * @param {number} options.seed
  * @returns {PlannedMessage[]}
  */
@@ -20,7 +20,7 @@ export function messagesOf({ count, bytes, large, nodes, seed }) {
   const isLarge = Array.from({ length: count }, () => random() < large)
   const howMany = isLarge.filter(Boolean).length
   const smallMean = large === 0 ? bytes / count : (SMALLEST + SMALL) / 2
-  // Uniform between the smallest and twice the mean.
+  // Sizes of large files are distributed uniformly between the smallest size and about twice the mean.
   const largeMean = howMany === 0 ? 0 : (bytes - (count - howMany) * smallMean) / howMany
   const largeMost = Math.max(2 * largeMean - SMALL, SMALL + 1)
   const between = (/** @type {number} */ from, /** @type {number} */ to) =>
@@ -32,7 +32,7 @@ export function messagesOf({ count, bytes, large, nodes, seed }) {
 }
 
 /**
- * A small well-known generator of numbers from 0 to below 1, so that a run can be repeated.
+ * Returns a well-known small generator of pseudo-random numbers from 0 to below 1, so that a run can be repeated.
  * @param {number} seed
  */
 export function mulberry32(seed) {
@@ -46,7 +46,7 @@ export function mulberry32(seed) {
 }
 
 /**
- * A PDF of random bytes, which differs from every other.
+ * Returns a PDF of random bytes, so that each file is different.
  * @param {number} bytes
  */
 export function pdf(bytes) {
@@ -58,7 +58,7 @@ export function pdf(bytes) {
 }
 
 /**
- * The number of ids that are smaller than the one before.
+ * Returns the number of ids that are smaller than their predecessor.
  * @param {string[]} ids
  */
 export function inversions(ids) {

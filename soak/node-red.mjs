@@ -1,4 +1,4 @@
-// The Node-RED of the direct soak: a process of its own, with one flow that has every send node.
+// Node-RED of the direct soak, in a separate process, with one flow that contains every send node.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
@@ -16,7 +16,8 @@ import { portOf } from '../scripts/lib/process.mjs'
 /** @typedef {import('../dist/src/sandbox/index.js').Sandbox} Sandbox */
 
 /**
- * The state of a run; `ends` and `files` (sha256) by id, when it is over or they were asked for.
+ * State of a run. `ends` (results) and `files` (SHA-256) are by id, and only present after the end of the run or if
+ * requested.
  * @typedef {object} RunState
  * @property {number} given
  * @property {number} of
@@ -35,8 +36,8 @@ const DEPLOYS = ['full', 'nodes', 'flows', 'config']
 
 /**
  * Starts Node-RED with the flow of the direct soak.
- * @param {Keys} keys OAuth key of the sandbox, and endpoints of its listeners: `failing` injects faults, `away` does not
- *   listen at times, `main` does neither
+ * @param {Keys} keys OAuth key of the sandbox, and endpoints of its listening ports: `failing` injects faults, `away`
+ *   stops listening at times, `main` always listens and injects no faults
  * @param {number} answerTimeout seconds
  */
 export async function startNodeRed(keys, answerTimeout) {
@@ -44,10 +45,10 @@ export async function startNodeRed(keys, answerTimeout) {
   const uiPort = await freePort()
   const { child, lines, until } = await launch(userDir, uiPort)
   /**
-   * @param {string} place path
+   * @param {string} place URL path
    * @param {object} [body] sent as JSON
    * @param {Record<string, string>} [headers]
-   * @throws for another status than 2xx
+   * @throws for an HTTP status other than 2xx
    */
   const ask = async (place, body, headers = {}) => {
     const json = { 'content-type': 'application/json', ...headers }
@@ -57,7 +58,7 @@ export async function startNodeRed(keys, answerTimeout) {
     return answer
   }
   /**
-   * @param {string} place path
+   * @param {string} place URL path
    * @returns {Promise<RunState>}
    */
   const stateAt = async (place) => (await ask(place)).json()
@@ -72,12 +73,12 @@ export async function startNodeRed(keys, answerTimeout) {
   return {
     feed: (/** @type {string} */ name, /** @type {Plan} */ plan) => ask(`/soak/${name}`, plan),
     state: (/** @type {string} */ name) => stateAt(`/soak/${name}`),
-    /** The state with `ends` and `files` of a run that does not end. */
+    /** Returns the state with `ends` and `files` of a run that has not ended. */
     stateNow: (/** @type {string} */ name) => stateAt(`/soak/${name}?all`),
     log: () => lines,
     /**
-     * Deploys, in turn: everything, the senders, their tab, their connection.
-     * @param {number} number of the deploy, from 0
+     * Deploys one kind after the other: full deploy, send nodes, their tab, their connection.
+     * @param {number} number number of the deploy, from 0
      */
     async deploy(number) {
       const kind = DEPLOYS[number % DEPLOYS.length] ?? 'full'
@@ -95,7 +96,7 @@ export async function startNodeRed(keys, answerTimeout) {
 }
 
 /**
- * Starts the process, and waits until it serves.
+ * Starts the process, and waits until Node-RED accepts HTTP requests.
  * @param {string} userDir
  * @param {number} uiPort
  */
@@ -113,9 +114,9 @@ async function launch(userDir, uiPort) {
   const lines = []
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
   /**
-   * Waits for a line of the log.
-   * @param {string} part of the line
-   * @param {number} [from] index of the first line that counts
+   * Waits for a log line.
+   * @param {string} part part of the line
+   * @param {number} [from] index of the line at which the search starts
    */
   const until = async (part, from = 0) => {
     while (!lines.slice(from).some((line) => line.includes(part))) {
@@ -124,13 +125,13 @@ async function launch(userDir, uiPort) {
     }
   }
   await until('Started flows')
-  // The two lines come in either order.
+  // The two log lines may come in any order.
   await until('Server now running')
   return { child, lines, until }
 }
 
 /**
- * Settings of Node-RED, with the feeders as nodes.
+ * Returns Node-RED settings with which the feeder nodes of the soak are loaded.
  * @param {number} uiPort
  */
 export const settingsOf = (uiPort) => ({
@@ -153,13 +154,13 @@ export async function freePort() {
 // ---- The flow -----------------------------------------------------------------------------------------
 
 /**
- * A typed input that reads a property of the message.
+ * Returns the saved properties of a typed input that reads a property of the message.
  * @param {string} name
  * @param {string} property
  */
 const msg = (name, property) => ({ [name]: property, [`${name}Type`]: 'msg' })
 /**
- * A typed input with a text.
+ * Returns the saved properties of a typed input with a fixed string.
  * @param {string} name
  * @param {string} value
  */
@@ -192,7 +193,7 @@ const sender = (node) => ({
   ...node,
 })
 
-/** Every send node, as it is saved. */
+/** Returns every send node, as saved in a flow. */
 export const SENDERS = {
   note: sender({ type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT }),
   media: sender({ type: 'redox-datamodel-media', ...DATA_MODEL, ...DOCUMENT }),

@@ -1,4 +1,4 @@
-// The outbox of a durable connection, over the admin API: counts, and decisions on parked messages.
+// Access to the outbox of a durable connection over the admin API: counts, and decisions on parked messages.
 
 /** @typedef {import('./instance.mjs').Instance} Instance */
 /** @typedef {import('../dist/src/shared/outbox-api.js').OverviewResponse} OverviewResponse */
@@ -7,7 +7,7 @@
 const OUTBOX = 'redox/outbox/connection'
 
 /**
- * The counts of the connection; undefined while its store is not open, or the process is killed.
+ * Returns the counts of the connection; undefined while its store is not open or the Node-RED process does not run.
  * @param {Instance} instance
  */
 export async function countsOf(instance) {
@@ -18,7 +18,7 @@ export async function countsOf(instance) {
 }
 
 /**
- * The number of messages that are not done; undefined as for {@link countsOf}.
+ * Returns the number of messages that are not done; undefined under the same conditions as in {@link countsOf}.
  * @param {Instance} instance
  */
 export async function depthOf(instance) {
@@ -27,12 +27,13 @@ export async function depthOf(instance) {
 }
 
 /**
- * Decides on every parked message as a person would: looks whether it has arrived, and sends it again if it has not.
+ * Decides on every parked message as a person would: checks if the message has arrived; if so, marks it as delivered,
+ * otherwise sends it again.
  * @param {Instance} instance
  * @param {(id: string) => boolean} hasArrived
  * @param {(id: string, action: 'mark-delivered' | 'resend') => void} [deciding] called before a decision is sent: an
  *   instance that is killed just then may have executed it without an answer
- * @returns {AsyncGenerator<string>} ids of the messages whose decision was answered
+ * @returns {AsyncGenerator<string>} ids of the messages for whose decision an HTTP response came
  */
 export async function* decideAll(instance, hasArrived, deciding) {
   const { messages } = /** @type {MessageList} */ (

@@ -1,4 +1,4 @@
-// Soak tests: thousands of messages through real Node-REDs while everything fails that can.
+// Soak tests: send thousands of messages through real Node-RED processes, with every failure that can be simulated.
 //
 //   npm run soak                 direct delivery: see direct.mjs for its options
 //   npm run soak -- --durable    durable delivery: see durable.mjs

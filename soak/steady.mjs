@@ -1,5 +1,6 @@
-// Durable delivery at an even pace, while a part of all requests to Redox fails: nothing is lost, doubled or out of
-// order, and memory, descriptors and listeners do not grow. The exit code is 0 if that is so.
+// Soak of durable delivery at a steady rate, while a part of all requests to Redox fails: no message may be lost,
+// duplicated or out of order, and memory, file descriptors and event listeners must not grow. The exit code is 0 if
+// this is the case.
 //
 //   npm run soak -- --steady                      20 minutes, 20 messages a second, 5 % of the requests fail
 //   npm run soak -- --steady --minutes 2 --rate 50 --percent 10
@@ -33,11 +34,11 @@ const PERCENT = Number(values.percent)
 const SEED = Number(values.seed)
 const COUNT = MINUTES * 60 * RATE
 const FAULTS = ['503', '429-retry-after=1', 'reset-before-body', 'reset-after-accept', '500']
-/** The part of the messages after which the process has warmed up. */
+/** Fraction of the messages after which the process counts as warmed up. */
 const WARM = 0.2
 const MOST_BYTES = 20_000
 const LONGEST_END_MS = 300_000
-/** Limits for the growth after the warm-up. */
+/** Limits for the growth between the end of the warm-up and the end of the run. */
 const MORE = { heap: 15e6, descriptors: 20, listeners: 0 }
 
 process.exitCode = (await run()) ? 0 : 1
@@ -72,8 +73,8 @@ async function run() {
 }
 
 /**
- * Gives the messages at the rate, to one destination after the other. Each destination gets one at a time, so that the
- * order of acceptance is known.
+ * Sends the messages at the given rate, to one destination after the other. Each destination gets only one message at a
+ * time, so that the order of acceptance is known.
  * @param {Instance} instance
  */
 async function feed(instance) {
@@ -116,7 +117,7 @@ async function probe(instance) {
 }
 
 /**
- * Decides on parked messages while the soak runs.
+ * Decides on parked messages during the soak.
  * @param {Instance} instance
  * @param {Arrivals} arrivals
  */
@@ -129,14 +130,14 @@ function startDecisions(instance, arrivals) {
   const decide = async () => {
     while (!isOver || (await depthOf(instance)) !== 0) {
       await sleep(500)
-      // A request that fails is made again in the next round.
+      // A failed request is repeated in the next round.
       await decideOnce().catch(() => undefined)
     }
   }
   const done = decide()
   return {
     count: () => count,
-    /** Resolves when all messages are done; to be called when the last one has been given. */
+    /** Resolves when all messages are done. To be called after the last message was sent. */
     untilDone() {
       isOver = true
       return done
@@ -145,16 +146,16 @@ function startDecisions(instance, arrivals) {
 }
 
 /**
- * Prints counts and growth.
+ * Prints message counts and growth.
  * @param {object} result
  * @param {Set<string>} result.accepted
- * @param {Record<string, number>} result.refused numbers by HTTP status
+ * @param {Record<string, number>} result.refused number of refused messages, by HTTP status
  * @param {Arrivals} result.arrivals
  * @param {Probe} result.warm
  * @param {Probe} result.atEnd
- * @param {number} result.left messages that are not done
+ * @param {number} result.left number of messages that are not done
  * @param {number} result.decided
- * @returns {boolean} whether nothing was lost, doubled, out of order or leaked
+ * @returns {boolean} true if no message was lost, duplicated or out of order, and nothing was leaked
  */
 function judge({ accepted, refused, arrivals, warm, atEnd, left, decided }) {
   const lost = [...accepted].filter((id) => !arrivals.has(id)).length

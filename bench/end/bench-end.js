@@ -1,5 +1,5 @@
 /**
- * The node at the end of every flow of the bench: hands each message to `benchEnd` of node-red.mjs.
+ * Registers the node at the end of every benchmark flow, which passes each message to `benchEnd` of node-red.mjs.
  * @param {import('node-red').NodeAPI} RED
  */
 module.exports = function register(RED) {

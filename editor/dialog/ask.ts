@@ -13,7 +13,10 @@ export function ask<Answer>(path: string, body: object): Promise<Answer> {
   })
 }
 
-/** Returns the sentence for a failed request. The answer to a 403 itself explains which setting has to be changed. */
+/**
+ * Returns the error text for a failed request. The text of a 403 response itself explains which setting has to be
+ * changed.
+ */
 function failureText({ status, responseJSON }: JQuery.jqXHR): string {
   const { message } = (responseJSON ?? {}) as { message?: string }
   if (status === 403 && message) return message

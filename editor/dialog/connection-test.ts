@@ -7,10 +7,10 @@ import { STORED } from '../validation/key-shape'
 import { ask, messageOf } from './ask'
 import { line } from './parts'
 
-/** Prepares the button that tests a connection, and the result. */
+/** Prepares the button that tests a connection, and the element that shows the result. */
 export function prepareTest(form: JQuery, node: EditorApi.EditorNode): void {
   form.find('.redox-test').on('click', () => void test(node, form))
-  // After a change, the result of an earlier test is not valid for the form. The answer of a running test is ignored.
+  // After a change in the form, an earlier result is no longer valid. The response to a test in progress is ignored.
   form.on('input change', () => forgetResult(form))
 }
 
@@ -30,8 +30,8 @@ async function test(node: EditorApi.EditorNode, form: JQuery): Promise<void> {
 }
 
 /**
- * Returns the request of a connection test. A secret that was not typed is left out, so that the runtime uses the
- * stored one.
+ * Returns the request of a connection test. A secret that the user did not type is left out, so that the runtime uses
+ * the stored secret.
  */
 function requestFor(node: EditorApi.EditorNode): ConnectionTestRequest {
   const read = reader(node)
@@ -43,7 +43,7 @@ function requestFor(node: EditorApi.EditorNode): ConnectionTestRequest {
   return { id: node.id, config: formValues(node), secrets: Object.fromEntries(secrets) }
 }
 
-// A server may reject the times of a token request without a `Date` header of its own.
+// If a server rejects the times of a token request in a response without a `Date` header, the clock skew is unknown.
 function keyOf({ ok, environment, reason, clockSkewSeconds }: ConnectionTestResponse): string {
   if (ok) return environment === 'Sandbox' ? 'okSandbox' : 'ok'
   return reason === 'clock' && clockSkewSeconds === undefined ? 'time' : String(reason)
@@ -74,7 +74,8 @@ export function tellResult(form: JQuery, className: string, content: string): vo
 function markField(form: JQuery, field: string | undefined): void {
   if (field === undefined) return
   const input = form.find(`#node-config-input-${field}`)
-  // An empty field means the standard host, which is correct: the error has another cause, so the field is not marked.
+  // An empty field means the standard host, which is correct. So the error has another cause, and the field is not
+  // marked.
   if (field === 'apiBase' && input.val() === '') return
   input.closest('details').prop('open', true)
   input.addClass('redox-at-fault').trigger('focus')

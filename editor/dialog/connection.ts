@@ -1,4 +1,4 @@
-/** Dialog of a connection. */
+/** Dialog of a redox-config node. */
 import { holds } from '../../nodes/lib/fields/conditions'
 import { SANDBOX, settings } from '../../nodes/lib/fields/settings'
 import type { Field } from '../../nodes/lib/fields/types'
@@ -22,7 +22,9 @@ export function prepareConnection(node: EditorApi.EditorNode): void {
   prepareStoreKey(form, node)
 }
 
-/** Warns if a connection with credentials uses the sandbox, perhaps by mistake: no message would reach Redox. */
+/**
+ * Warns if a connection with credentials uses the sandbox, perhaps by mistake: none of its messages would reach Redox.
+ */
 function tellSandboxCredentials(form: JQuery, node: EditorApi.EditorNode): void {
   const place = form.find('.redox-sandbox-credentials')
   const read = reader(node)

@@ -3,10 +3,10 @@ import { fieldOf } from '../tables'
 import { text } from '../texts'
 import { line } from './parts'
 
-// A line that appears while a mouse button is pressed would move the element that is about to be clicked.
+// While a mouse button is pressed, no error line may appear: it would move the element that is about to be clicked.
 let isPressed = false
 
-/** Starts to watch the pointer on the whole page. Must be called only once. */
+/** Starts to listen to pointer events of the whole page. Must be called only once. */
 export function watchPointer(): void {
   document.addEventListener('pointerdown', () => (isPressed = true), true)
   for (const end of ['pointerup', 'pointercancel'])
@@ -24,12 +24,12 @@ const propertiesOf = ({ _def }: EditorApi.EditorNode): Record<string, EditorApi.
   ..._def.credentials,
 })
 
-/** Updates the marks of all fields after each change, because the allowed values of a field depend on other fields. */
+/** Validates all fields again after each change, because the allowed values of a field depend on other fields. */
 export function checkTogether(form: JQuery, node: EditorApi.EditorNode): void {
   const properties = Object.entries(propertiesOf(node))
   const inputOf = ([name]: [string, unknown]): JQuery => form.find(`[id$="-input-${name}"]`)
   const ruled = properties.filter(([, { validate }]) => validate).map(inputOf)
-  // The type of a typed input is a property of its own in the same row.
+  // The type of a typed input is a property with its own hidden input, in the same row.
   const all = properties.map(inputOf).filter((input) => input.is('[data-types], :not([type=hidden])'))
   let isPlanned = false
   const check = (): void => {
@@ -45,12 +45,15 @@ export function checkTogether(form: JQuery, node: EditorApi.EditorNode): void {
   plan()
 }
 
-/** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
+/**
+ * Shows the error of a field below the field (the sentence that the node's red triangle also shows), so that no field
+ * is red without a reason.
+ */
 function showError(node: EditorApi.EditorNode, input: JQuery): void {
   const row = input.closest('.form-row')
   const name = nameOf({ id: input.attr('id') ?? '' })
   const field = fieldOf(node.type, name)
-  // What is wrong with a secret stands beneath its own field.
+  // The error of a secret is shown below the field of the secret, not below the choice.
   const isOfSecrets = field?.kind === 'choice' && field.validator === 'secrets'
   const [fault] = isOfSecrets ? [] : faultsOf(node, name)
   tell(row, 'redox-fault redox-bad', fault)
@@ -68,8 +71,8 @@ function tell(row: JQuery, classes: string, sentence: string | undefined): void 
 export const isFhir = ({ type }: EditorApi.EditorNode): boolean => type.startsWith('redox-fhir-')
 
 /**
- * Returns advice about a value that a message should have: one property is empty while another is filled or comes from
- * the Data.
+ * Returns advice about a value that a FHIR message should have, although it is not required: the system of a patient
+ * ID, or the code of a document. undefined if there is no advice.
  */
 export function adviceOn(node: EditorApi.EditorNode, name: string): string | undefined {
   const read = reader(node)
@@ -79,7 +82,7 @@ export function adviceOn(node: EditorApi.EditorNode, name: string): string | und
   return name === 'code' && node.type === 'redox-fhir-document' ? text('advice.code') : undefined
 }
 
-/** Returns the errors of one property in a form, as sentences. */
+/** Returns the errors of one property of a node as sentences. */
 export function faultsOf(node: EditorApi.EditorNode, name: string): string[] {
   const { required, validate } = propertiesOf(node)[name] ?? {}
   const value = reader(node)(name)

@@ -8,7 +8,7 @@ import { describeNodeLists, makeTypedInputs } from './typed-inputs'
 
 type NodeDefinition = EditorApi.NodeDefinition
 
-/** Prepares the parts of a dialog that all nodes share. */
+/** Prepares the parts that the dialogs of all nodes have in common. */
 export function prepareForm(node: EditorApi.EditorNode, prefix: IdPrefix): JQuery {
   const form: JQuery = $(`#${prefix}-name`).closest<HTMLElement>('form').addClass('redox-form')
   opened(node, prefix, form)
@@ -29,7 +29,7 @@ function showRows(form: JQuery, read: Read): void {
   })
 }
 
-/** The condition of a row, `eventType=New,Replace;fileFrom=message`, as the build writes it. */
+/** The condition of a row, in the format that the build writes: `eventType=New,Replace;fileFrom=message`. */
 const conditionIn = (written: string): Condition =>
   Object.fromEntries(
     written.split(';').map((part) => {
@@ -38,7 +38,7 @@ const conditionIn = (written: string): Condition =>
     }),
   )
 
-/** A node that an earlier release saved has no value for a newer list. */
+/** A node that an earlier release saved has no value for a choice that was added later. */
 function chooseDefaults(form: JQuery, { defaults }: NodeDefinition): void {
   form.find<HTMLSelectElement>('select').each((_index, select) => {
     const standard = defaults[nameOf(select)]
@@ -46,7 +46,7 @@ function chooseDefaults(form: JQuery, { defaults }: NodeDefinition): void {
   })
 }
 
-/** Opens the sections that contain a changed value, so that no setting is hidden. */
+/** Opens the sections with a value that differs from the default, so that no such value is hidden. */
 function openFilledSections(form: JQuery, node: EditorApi.EditorNode): void {
   const isFilled = (input: HTMLElement): boolean => {
     const name = nameOf(input)
@@ -58,7 +58,7 @@ function openFilledSections(form: JQuery, node: EditorApi.EditorNode): void {
   })
 }
 
-/** Shows in the banner to which environment messages are sent. Production has a look of its own. */
+/** Shows in the banner of the dialog to which environment messages are sent. Production is highlighted. */
 export function showEnvironment(form: JQuery, environment = '', type = ''): void {
   const key = type === 'env' ? 'env' : TARGETS.some((target) => target === environment) ? environment : 'none'
   form

@@ -3,10 +3,10 @@ import { text } from '../texts'
 import { ask, messageOf } from './ask'
 import { forgetResult, tellResult } from './connection-test'
 
-/** Prepares the button that creates a key pair, and the public key to copy into the Redox dashboard. */
+/** Prepares the button that creates a key pair, and shows the public key, for the Redox dashboard. */
 export function prepareKeyPair(form: JQuery): void {
   form.find('.redox-generate').on('click', () => askToGenerate(form))
-  // Another key was typed, so the shown public key does not belong to it.
+  // The user has typed another private key, so the shown public key does not belong to it.
   form.find('#node-config-input-privateKey').on('input', () => {
     form.find('.redox-key').hide()
   })
@@ -16,7 +16,7 @@ export function prepareKeyPair(form: JQuery): void {
   })
 }
 
-/** Asks before an existing key is replaced, because it may be the only key that Redox knows. */
+/** Asks for confirmation before an existing key is replaced, because it may be the only key that Redox knows. */
 function askToGenerate(form: JQuery): void {
   if (form.find('#node-config-input-privateKey').val() === '') return void generate(form)
   const answer = (chosen: boolean) => (): void => {

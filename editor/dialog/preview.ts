@@ -1,4 +1,4 @@
-/** Preview of a send node: the requests that it would send. */
+/** Preview in the dialog of a send node: the requests that the node would send. */
 import type {
   PreviewedRequest,
   PreviewProblem,
@@ -13,7 +13,7 @@ import { ask, messageOf } from './ask'
 import { adviceOn, faultsOf } from './faults'
 import { line, list } from './parts'
 
-// Milliseconds after the last change: long enough to type a word.
+// Milliseconds between the last change in the form and the request: long enough to type a word.
 const PREVIEW_AFTER_MS = 500
 
 export function preparePreview(
@@ -25,7 +25,7 @@ export function preparePreview(
   const result = section.find('.redox-preview-result')
   let shown = 0
   async function show(): Promise<void> {
-    // A late answer must not replace the result of a newer request.
+    // A response that comes late must not replace the result of a newer request.
     const mine = ++shown
     const tell = (...parts: JQuery[]): void => {
       if (mine === shown) result.empty().append(...parts)
@@ -51,7 +51,7 @@ export function preparePreview(
   section.on('toggle', () => {
     const [details] = section
     if (!details?.open) return
-    // The preview is the last section, so its result would be below the visible part.
+    // The preview is the last section of the dialog, so its result would be outside the visible area.
     details.scrollIntoView({ block: 'start' })
     void show()
   })
@@ -72,8 +72,8 @@ function requestFor(node: EditorApi.EditorNode, connection: EditorApi.EditorNode
 }
 
 /**
- * Returns the values of variables in the fields, as far as the editor knows them. The runtime knows only
- * deployed variables.
+ * Returns the values of the environment variables in the fields, as far as the editor knows them. The runtime knows
+ * only deployed variables.
  */
 function knownVariables(node: EditorApi.EditorNode): Record<string, string | null> {
   const values = formValues(node)
@@ -110,8 +110,8 @@ function previewParts(node: EditorApi.EditorNode, preview: PreviewResponse): JQu
 }
 
 /**
- * Returns each problem once, as a sentence about the form. A wrong field usually also explains the problem of the
- * message.
+ * Returns each problem once, as a sentence about the form. If a field of the form has an error, problems of the message
+ * in this field, and the error of the message, are left out: the field usually causes them.
  */
 function problemsOf(node: EditorApi.EditorNode, { problems, error }: PreviewResponse): string[] {
   const inForm = new Map(
@@ -137,7 +137,9 @@ const OF_FIELDS: Partial<Record<ProblemKind, string>> = {
   values: 'oneOf',
 }
 
-/** Returns the sentence for a problem. A problem without a sentence is shown as the runtime reports it. */
+/**
+ * Returns the sentence for a problem. A problem without a sentence in the catalogue is shown as the runtime reports it.
+ */
 function problemText({ path, problem, fix, kind, values, field, name }: PreviewProblem): string {
   const label = field === undefined ? path : labelOf(field)
   const place = field === undefined ? '' : ` (${path})`

@@ -4,9 +4,12 @@ import { isFhir } from './faults'
 import { prepareForm, showEnvironment } from './form'
 import { preparePreview } from './preview'
 
-/** Selects the connection of a new node if there is only one, so that no message is sent over the wrong connection. */
+/**
+ * Selects the connection of a new node if there is only one connection. If there are several, none is selected, so that
+ * no message is sent over the wrong connection.
+ */
 export function takeOnlyConnection(node: EditorApi.EditorNode): void {
-  // The editor also calls `onadd` for pasted and imported nodes. They already exist and stay unchanged.
+  // The editor also calls `onadd` for pasted and imported nodes, which must stay unchanged.
   if (node['connection'] || RED.nodes.node(node.id)) return
   const usable: string[] = []
   RED.nodes.eachConfig((config) => {
@@ -19,7 +22,7 @@ export function takeOnlyConnection(node: EditorApi.EditorNode): void {
 
 export function prepareSender(node: EditorApi.EditorNode): void {
   const form = prepareForm(node, 'node-input')
-  // The editor has replaced the input by its own list.
+  // The editor has replaced the input by its own list of config nodes.
   const connection = (): EditorApi.EditorNode | undefined =>
     RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
   const tell = (): void => {
@@ -37,7 +40,7 @@ export function prepareSender(node: EditorApi.EditorNode): void {
   preparePreview(form, node, connection)
 }
 
-/** Shows the hint for the File field, which depends on where the file is read from. */
+/** Shows the hint for the File field. The hint depends on where the file is read from. */
 function hintOfFile(form: JQuery): void {
   const from = form.find('#node-input-fileFrom')
   const tell = (): void => {

@@ -1,9 +1,9 @@
 import { text } from '../texts'
 
 /**
- * Prepares the key field of durable delivery. When durable delivery is chosen for the first time, a key is created and
- * shown until the dialog is closed. If the connection may already have a store, which a new key could not read, a key is
- * created only on request.
+ * Prepares the field for the store key. When durable delivery is chosen for the first time, a key is created, and shown
+ * until the dialog is closed. If the connection may already have a store, which a new key could not read, a key is
+ * created only when the user asks for it.
  */
 export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): void {
   const delivery = form.find('#node-config-input-delivery')
@@ -26,7 +26,7 @@ export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): voi
     const isMade = isDurable && key.val() !== '' && key.val() === made
     const isNew = isMade && shown.is(':hidden')
     shown.toggle(isMade)
-    // The key is shown only once, so it must be scrolled into view.
+    // The new key is shown only once, so it is scrolled into view.
     if (isNew) shown[0]?.scrollIntoView({ block: 'center' })
     shown.find('input').val(isMade ? made : '')
     missing.toggle(isDurable && key.val() === '')

@@ -5,7 +5,7 @@ import { suggestionsFor } from '../tables'
 
 type TypedInputType = EditorApi.TypedInputType
 
-// Types of a typed input that only the nodes of this package have.
+// Types of a typed input that this package adds to those of Node-RED.
 const OWN_TYPES: Record<string, () => TypedInputType> = {
   environment: () => ({
     value: 'environment',
@@ -23,27 +23,27 @@ const OWN_TYPES: Record<string, () => TypedInputType> = {
     hasValue: false,
   }),
 }
-/** Control that a typed input shows for a type of this package: a list of values, or only the type. */
+/** Definition of the typed input widget for a type of this package: a list of values, or a type without a value. */
 const CONTROLS: Record<string, string> = { environment: 'choice', content: 'type' }
 
 /**
  * Turns the marked inputs of a form into typed inputs.
- * @param type of the node
+ * @param type type of the node
  */
 export function makeTypedInputs(form: JQuery, type: string): void {
   form.find<HTMLInputElement>('input[data-types]').each((_index, input) => makeTypedInput(form, input, type))
 }
 
 /**
- * Makes one typed input. The widget adds its own controls next to the input, so label, hint and suggestions are
- * attached to those controls.
+ * Turns one input into a typed input. The widget adds its own controls next to the input, so label, hint and
+ * suggestions are attached to those controls.
  */
 function makeTypedInput(form: JQuery, input: HTMLInputElement, nodeType: string): void {
   const own = $<HTMLElement>(input)
   const { id } = input
   const names = (own.attr('data-types') ?? '').split(',')
   const types = names.map((name) => OWN_TYPES[name]?.() ?? name)
-  // The runtime treats a property without a saved type as a text.
+  // The runtime treats a property without a saved type as a string.
   const standard = names.includes('str') ? 'str' : (names[0] ?? 'str')
   own.typedInput({ types, default: standard, typeField: `#${id}Type` })
   const inner = describeControls(own, id)
@@ -59,8 +59,8 @@ function makeTypedInput(form: JQuery, input: HTMLInputElement, nodeType: string)
 }
 
 /**
- * Attaches label and hint to the controls of a typed input.
- * @returns the control in which text is typed
+ * Connects label and hint with the controls of a typed input.
+ * @returns the control in which the user types
  */
 function describeControls(own: JQuery, id: string): JQuery {
   const described = own.attr('aria-describedby') ?? null
@@ -88,7 +88,9 @@ function suggestionList(form: JQuery, inputId: string, nodeType: string): string
   return id
 }
 
-/** Attaches hints to the lists of config nodes, which the editor creates without the hint in place of the inputs. */
+/**
+ * Connects hints with the lists of config nodes: the editor replaces the inputs by these lists, which lack the hints.
+ */
 export function describeNodeLists(form: JQuery): void {
   form.find('.form-row:has(> .redox-hint) select:not([aria-describedby])').each((_index, list) => {
     $(list).attr('aria-describedby', `${list.id}-hint`)

@@ -8,7 +8,7 @@ import { ask, notice, text } from './tab'
 
 type Kind = 'pdf' | 'image' | 'text'
 
-// MIME types that the browser may render. Other types are only downloaded.
+// MIME types that the browser may display. Files of other types can only be downloaded.
 const KINDS: Record<string, Kind> = {
   'application/pdf': 'pdf',
   'image/png': 'image',
@@ -19,10 +19,12 @@ const KINDS: Record<string, Kind> = {
   'text/plain': 'text',
 }
 const MAX_CHARACTERS = 100_000
-/** Milliseconds until the URL of a download is released: the browser reads the data after the click. */
+/** Milliseconds until the object URL of a download is released, because the browser reads the data after the click. */
 const SAVED_AFTER_MS = 60_000
 
-/** File of a message. `urls` are the object URLs of its content while the message is open. */
+/**
+ * File of a message. `urls` contains the object URLs of file contents; they are released when the message is closed.
+ */
 interface ShownFile {
   message: InboxMessage
   index: number
@@ -30,7 +32,7 @@ interface ShownFile {
   urls: string[]
 }
 
-/** Returns true for the text of a Data Model note: a content without name and type. */
+/** Returns true for the text of a Notes message: a content without file name and type. */
 const isNoteText = ({ api }: InboxMessage, { name, contentType, fileType }: InboxFile): boolean =>
   api === 'datamodel' && !name && !contentType && !fileType
 
@@ -62,7 +64,8 @@ export function fileBox(message: InboxMessage, index: number, urls: string[]): H
 }
 
 /**
- * Fetches a file. Whatever type the server reports, the result has a type in KINDS or one that browsers do not render.
+ * Fetches a file. Whatever type the server reports, the returned Blob has a type in KINDS, or a type that browsers do
+ * not display.
  */
 async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
   const blob = await ask<Blob>(`/${message.id}/files/${index}`, { answer: 'blob' })
@@ -73,7 +76,7 @@ async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
 async function showFile(file: ShownFile, shown: HTMLElement, buttons: HTMLElement): Promise<void> {
   try {
     const blob = await fetchFile(file)
-    // The message was closed meanwhile: a URL that is created now would never be released.
+    // The message was closed while the file was loading. An object URL that is created now would never be released.
     if (!shown.isConnected) return
     const kind = KINDS[blob.type]
     if (!kind) return shown.append(notice('downloadOnly'))
@@ -90,7 +93,7 @@ async function showFile(file: ShownFile, shown: HTMLElement, buttons: HTMLElemen
 function frameOf(url: string, name: string): HTMLElement {
   const frame = element('iframe')
   frame.src = `${url}#toolbar=0&navpanes=0&view=FitH`
-  // Replaces the name that a screen reader would derive from the address.
+  // Accessible name of the element, in place of the URL that a screen reader would read.
   frame.title = name
   return frame
 }
@@ -125,7 +128,10 @@ function openLink(url: string): HTMLElement {
   return link
 }
 
-/** Returns a link that downloads a file with the editor's access token, which a normal link would not send. */
+/**
+ * Returns a link that downloads a file. The file is fetched with the editor's access token, which a normal link would
+ * not send.
+ */
 function downloadLink(file: ShownFile): HTMLElement {
   const link = linkButton('download', text('download'))
   link.href = `redox/inbox/${file.message.id}/files/${file.index}`

@@ -1,4 +1,4 @@
-/** Sidebar tab for messages that the sandbox received. Built into resources/redox-inbox.js. */
+/** Sidebar tab with the messages that the sandbox received. Built into resources/redox-inbox.js. */
 import type { InboxList, InboxNews, SimulatedFault } from '../../src/shared/inbox-api'
 import { element, folded, icon } from '../tab/elements'
 import { time } from '../tab/formats'
@@ -7,7 +7,7 @@ import type { Row } from '../tab/sidebar-tab'
 import { messageRow } from './message-row'
 import { ask, may, notice, tab, text } from './tab'
 
-/** Highest number on the tab's icon. */
+/** Highest number that is shown on the tab's icon. */
 const MOST_SHOWN = 99
 
 const isForbidden = (failure: unknown): boolean => failure instanceof RequestError && failure.isForbidden
@@ -67,7 +67,7 @@ class InboxTab {
     this.#faults.show(faults)
     const ids = messages.map(({ id }) => id)
     for (const id of [...this.#rows.keys()].filter((known) => !ids.includes(known))) this.#remove(id)
-    // Open rows stay unchanged, because new rows are only added at the top.
+    // Rows are only added at the top, so that opened rows stay unchanged.
     const fresh = messages.reverse().filter(({ id }) => !this.#rows.has(id))
     if (fresh.length > 0 && !this.#items.querySelector('.redox-tab-details')) this.#scroll.scrollTop = 0
     for (const message of fresh) {
@@ -79,7 +79,7 @@ class InboxTab {
   }
 
   #fail(failure: unknown): void {
-    // After a loss of permission, all data is removed. A network error leaves the data visible.
+    // If the user no longer has the permission, all data is removed. After a network error, the data stays visible.
     if (isForbidden(failure)) {
       for (const id of [...this.#rows.keys()]) this.#remove(id)
       this.#faults.show([])
@@ -105,7 +105,7 @@ class InboxTab {
 function faultList(): { block: HTMLElement; show: (faults: SimulatedFault[]) => void } {
   const items = element('ul')
   const { block, heading } = folded('redox-inbox-faults', '', items)
-  // Lets the keyboard scroll the list.
+  // Makes the list focusable, so that it can be scrolled with the keyboard.
   items.tabIndex = 0
   block.hidden = true
   const show = (faults: SimulatedFault[]): void => {

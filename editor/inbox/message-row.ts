@@ -6,7 +6,7 @@ import type { Fact, Row } from '../tab/sidebar-tab'
 import { fileBox, filesText } from './files'
 import { ask, notice, tab, text } from './tab'
 
-/** Returns a row of the message list, with the details of the message below while the row is open. */
+/** Returns a row of the message list. While the row is open, the details of the message are shown below its line. */
 export function messageRow(message: InboxMessage): Row {
   const urls: string[] = []
   const fill = (place: HTMLElement): void => {
@@ -14,7 +14,7 @@ export function messageRow(message: InboxMessage): Row {
       (whole) => {
         if (!place.isConnected) return
         place.append(...details(whole, urls))
-        // With half a sidebar, the details would be out of sight.
+        // In a low sidebar, the opened details would be outside the visible area, so they are scrolled into view.
         row.item.scrollIntoView({ block: 'nearest' })
       },
       (failure: unknown) => {
@@ -40,7 +40,7 @@ function lineOf(message: InboxMessage): HTMLElement[] {
   ]
 }
 
-/** Returns the details of a message without the contents of its line, because a sidebar is narrow. */
+/** Returns the details of a message. They do not repeat the contents of the row's line, because a sidebar is narrow. */
 function details(message: InboxMessageDetails, urls: string[]): HTMLElement[] {
   const environment = text('simulated', { environment: message.environment })
   return [

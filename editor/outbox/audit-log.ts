@@ -13,10 +13,10 @@ export class AuditLog {
   readonly #items = element('ul')
   readonly #place = element('div')
   readonly #earlier = button(text('record.earlier'), () => void this.#more())
-  /** number of lines before the shown ones */
+  /** number of log lines that are newer than the shown ones */
   #before = 0
 
-  /** @param route returns the route of the connection */
+  /** @param route function that returns the route of the connection */
   constructor(
     private readonly route: () => string,
     private readonly onSubject: (subject: { destination: string } | { search: string }) => void,
@@ -70,7 +70,7 @@ export class AuditLog {
   }
 }
 
-/** Replaces the UTC deadline that the server adds to a reason by local time. */
+/** Replaces the UTC deadline, which the server adds to the reason of an extension, by local time. */
 const withLocalTime = (reason: string): string =>
   reason.replace(
     / \(until (\S+Z)\)$/,

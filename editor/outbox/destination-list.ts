@@ -19,7 +19,7 @@ export class DestinationList {
     this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#items)
     this.#rows = new KeyedRows(options.onFocusLost)
     this.block.open = true
-    // Lets the keyboard scroll the list.
+    // Makes the list focusable, so that it can be scrolled with the keyboard.
     this.#items.tabIndex = 0
   }
 
@@ -29,12 +29,12 @@ export class DestinationList {
 
   /**
    * Shows the destinations of a connection.
-   * @param chosen destination; '' for all
+   * @param chosen destination by which the messages are filtered; '' for all
    */
   show({ destinations = [], destinationsInAll = 0 }: ConnectionSummary, chosen: string): void {
     this.block.hidden = destinations.length === 0 && chosen === ''
     write(this.#folded.heading, text('destinations', { count: destinationsInAll }))
-    // The chosen destination stays in the list, even if no message waits for it any more.
+    // The chosen destination stays in the list, even if no more messages wait for it.
     const isGone = chosen !== '' && !destinations.some(({ destination }) => destination === chosen)
     const gone: ShownDestination = { destination: chosen, open: 0, paused: false }
     const all: ShownDestination[] = isGone ? [gone, ...destinations] : destinations

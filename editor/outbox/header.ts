@@ -9,7 +9,7 @@ export class Header {
   readonly #heading = element('span', '', `${text('connection')}:`)
   readonly #name = element('span', 'redox-outbox-name')
   readonly #choice = element('select')
-  /** connections in the list, as JSON */
+  /** connections that the list currently shows, as JSON */
   #known = ''
 
   constructor(onChosen: (connection: string) => void) {

@@ -1,8 +1,8 @@
-/** Rows of a list, by key. A row stays the same element as long as its key is in the list. */
+/** Rows of a list, each with a key. While its key is in the list, a row keeps its DOM element. */
 export class KeyedRows<Row extends { item: HTMLElement }> {
   readonly #rows = new Map<string, Row>()
 
-  /** @param onFocusLost called before a row with the focus is removed */
+  /** @param onFocusLost called before the row that has the focus is removed */
   constructor(private readonly onFocusLost: () => void) {}
 
   get(key: string): Row | undefined {
@@ -18,7 +18,7 @@ export class KeyedRows<Row extends { item: HTMLElement }> {
   keep(keys: string[]): void {
     for (const [key, { item }] of this.#rows) {
       if (keys.includes(key)) continue
-      // Without this call, the focus would be lost together with the removed row.
+      // The focus is moved first, because it would be lost together with the removed row.
       if (item.contains(document.activeElement)) this.onFocusLost()
       item.remove()
       this.#rows.delete(key)

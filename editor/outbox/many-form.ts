@@ -12,28 +12,34 @@ import { askReason, hoursField, labelled, type ReasonForm } from './reason-form'
 import { ask, text } from './tab'
 import { ACTIONS, ACTIONS_FOR_ALL, filterText } from './words'
 
-/** Messages per request. More are handled in several requests, so that users see the progress and can stop. */
+/**
+ * Maximum number of messages per request. More messages are handled in several requests, so that users see the progress
+ * and can stop.
+ */
 const DECIDED_AT_ONCE = 200
 
 export interface ManyResult {
-  /** number of messages that matched the filter */
+  /** number of messages that were counted for the action */
   counted: number
   decided: number
-  /** number of the messages in `counted` that needed no change */
+  /** number of counted messages that the action did not change */
   unchanged: number
 }
 
 interface ManyFormOptions {
   place: HTMLElement
   opener: HTMLElement
-  /** route of the connection */
+  /** admin route of the connection */
   route: string
   filter: MessageFilter
   hoursProposed: number
   onEnd: (result: ManyResult) => void
 }
 
-/** Form that asks for an action on the messages that match a filter, counts the messages, and runs the action. */
+/**
+ * Form for an action on all messages that match a filter: the user chooses the action, the form counts the messages,
+ * and the action is carried out after confirmation.
+ */
 export class ManyForm {
   readonly #total = element('p', 'redox-tab-strong')
   readonly #sent = element('p', 'redox-tab-small')
@@ -77,7 +83,7 @@ export class ManyForm {
   #fillChoice(): void {
     const { state } = this.options.filter
     const actions = state ? ACTIONS[state] : ACTIONS_FOR_ALL
-    // A person has to choose the action, so none is selected.
+    // No action is preselected, because the user has to choose it.
     this.#choice.required = true
     this.#choice.append(new Option(text('many.choose'), ''))
     this.#choice.append(...actions.map((action) => new Option(text(`action.${action}`), action)))
@@ -116,7 +122,7 @@ export class ManyForm {
   }
 
   async #run(reason: string): Promise<void> {
-    // The button is disabled until the messages are counted.
+    // The button is enabled only after the messages were counted.
     // eslint-disable-next-line @typescript-eslint/no-non-null-assertion
     const { count, till } = this.#counted!
     const action = this.#action as Action
@@ -130,7 +136,7 @@ export class ManyForm {
       this.options.onEnd(await this.#decideInSteps(request))
     } catch (failure) {
       this.#choice.disabled = false
-      // The remaining messages are counted again.
+      // Counts the messages that remain.
       void this.#count()
       throw failure
     }
@@ -146,16 +152,19 @@ export class ManyForm {
       result.unchanged += answer.unchanged ?? 0
       after = answer.next
       write(this.#progress, text('many.progress', { decided: result.decided, count: request.count }))
-      // If the form is closed, the remaining messages stay unchanged.
+      // If the form is closed, no more requests are sent, and the remaining messages stay unchanged.
     } while (after !== undefined && this.#form.form.isConnected)
     return result
   }
 }
 
-/** Returns true if messages of the filter may be in flight. They are counted separately: no action applies to them. */
+/**
+ * Returns true if messages of the filter may be in the state `sending`. These are counted separately, because no action
+ * applies to them.
+ */
 const areSent = ({ state }: MessageFilter): boolean => state === undefined || state === 'waiting'
 
-/** Returns the risk of an action as a text that users read before they decide. */
+/** Returns a text about the risk of an action, which users read before they decide. */
 function riskOf(action: Action, { state, code }: MessageFilter): string {
   if (action === 'extend') return text('many.sendingLeft')
   if (action !== 'resend') return [text(`many.hint.${action}`), text('many.sendingLeft')].join(' ')

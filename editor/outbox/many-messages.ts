@@ -6,11 +6,11 @@ import { may, text } from './tab'
 import { ACTIONS } from './words'
 
 interface ManyOptions {
-  /** returns the route of the connection */
+  /** returns the admin route of the connection */
   route: () => string
   /** returns the current filter of the list */
   filter: () => MessageFilter
-  /** returns the hours for which the connection retries messages */
+  /** returns the number of hours for which the connection retries messages */
   hours: () => number
   onDecided: () => void
 }
@@ -46,7 +46,7 @@ export class ManyMessages {
     this.#result.hidden = sentence === ''
   }
 
-  /** Closes the form, because the filter of the list has changed. */
+  /** Closes the form when the filter of the list changes. */
   changed(): void {
     this.#form?.close()
     this.#tellResult('')

@@ -1,4 +1,4 @@
-/** Buttons of an open message. */
+/** Buttons in the details of an open message. */
 import type { Action, ContentResponse, DecisionRequest, MessageDetails } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
 import { pretty } from '../tab/formats'
@@ -12,15 +12,15 @@ const MAX_CHARACTERS = 100_000
 
 /**
  * Callback after an action.
- * @param values for the sentence that reports the action
+ * @param values values to insert into the sentence that reports the action
  */
 export type OnDecided = (action: Action, values?: object) => void
 
 interface MessageActions {
   message: MessageDetails
-  /** element for forms and the content of the message */
+  /** element in which forms and the content of the message are shown */
   place: HTMLElement
-  /** route of the message */
+  /** admin route of the message */
   route: string
   onDecided: OnDecided
 }
@@ -59,7 +59,7 @@ function decisionButton({ message, place, route, onDecided }: MessageActions, ac
   return opener
 }
 
-/** Returns the risks of an action as texts that users read before they decide. */
+/** Returns texts about the risks of an action, which users read before they decide. */
 function riskOf(action: Action, { arrival, environment, otherAccount }: MessageDetails): string[] {
   if (action === 'extend') return []
   if (action !== 'resend') return [text(`hint.${action}`)]
@@ -92,7 +92,10 @@ function contentButton({ message, place, route }: MessageActions): HTMLElement {
     })
   }
 
-  /** Shows the server's explanation why contents are closed, in place of a form for a request that would be refused. */
+  /**
+   * Shows the server's explanation of why contents of messages are not accessible. No form is shown, because its
+   * request would be refused.
+   */
   async function sayWhyClosed(): Promise<void> {
     forgetRefusal(place)
     try {

@@ -1,4 +1,4 @@
-/** Details of an open message. */
+/** Details of an open message in the outbox tab. */
 import type { MessageDetails, MessageOutcome } from '../../src/shared/outbox-api'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
@@ -39,7 +39,7 @@ const fileText = ({ contentType, size: bytes, sha256 }: MessageOutcome['files'][
     .filter(Boolean)
     .join(' · ')
 
-/** Returns a text about the next attempt for a waiting message; empty for other states. */
+/** Returns a text about the time of the next attempt for a waiting message; '' for messages in other states. */
 export function whatNext({ state, paused, waitsBehind, dueAt, attempts }: MessageDetails): string {
   if (state !== 'waiting') return ''
   if (paused) return text('next.paused')

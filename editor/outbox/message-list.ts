@@ -9,7 +9,7 @@ import { tab, text } from './tab'
 const MAX_PAGES = 20
 
 interface MessageListOptions {
-  /** returns the route of a message with an id */
+  /** returns the admin route of the message with the given id */
   routeOf: (id: string) => string
   onDecided: OnDecided
   onMore: () => void
@@ -17,10 +17,10 @@ interface MessageListOptions {
 
 export interface MessagePages {
   messages: MessageSummary[]
-  /** number of requested pages */
+  /** number of pages to load */
   pages: number
   isMore: boolean
-  /** catalogue key of the notice for an empty list */
+  /** catalogue key of the text for an empty list */
   emptyNotice: string
 }
 

@@ -8,29 +8,29 @@ import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, notice, tab, text } from './tab'
 import { destinationName, ICONS, reasonText, shortId } from './words'
 
-/** Parts of an open message's details, from top to bottom. */
+/** Elements of an open message's details, from top to bottom. */
 interface Details {
-  /** element with the time of the next attempt */
+  /** element that shows the time of the next attempt */
   next: HTMLElement
   outcome: HTMLElement
-  /** buttons, forms and the content of the message */
+  /** element with buttons, forms and the content of the message */
   decision: HTMLElement
   about: HTMLElement
 }
 
-/** Row of the message list, with the details of the message below while the row is open. */
+/** Row of the message list. While the row is open, the details of the message are shown below its line. */
 export class MessageRow {
   readonly #state = element('span', 'redox-outbox-state redox-tab-strong')
   readonly #destination = element('span')
   readonly #small = element('span', 'redox-tab-small')
   readonly #row: Row
   #message: MessageSummary
-  /** shown summary of the message, as JSON */
+  /** summary of the message that the row currently shows, as JSON */
   #known = ''
   #knownDetails = ''
   #details: Details | undefined
 
-  /** @param routeOf returns the route of a message with an id */
+  /** @param routeOf function that returns the admin route of the message with the given id */
   constructor(
     first: MessageSummary,
     private readonly routeOf: (id: string) => string,
@@ -62,7 +62,7 @@ export class MessageRow {
     const isNew = JSON.stringify(message) !== this.#known
     this.#known = JSON.stringify(message)
     const place = this.#row.place()
-    // The time of the next attempt changes without a change of the summary.
+    // The time of the next attempt changes even if the summary of the message does not.
     if (place && (isNew || state === 'waiting')) void this.#fill(place)
   }
 
@@ -88,7 +88,7 @@ export class MessageRow {
     this.#knownDetails = detailsJson
     const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole) }
     if (old?.decision.querySelector('form, pre')) {
-      // A form that a user fills, or a content that a user reads, stays open.
+      // A form that the user is filling in, or a content that the user is reading, stays open.
       old.outcome.replaceWith(details.outcome)
       old.about.replaceWith(details.about)
       this.#details = { ...details, decision: old.decision }
@@ -97,14 +97,14 @@ export class MessageRow {
     if (place.contains(document.activeElement)) this.#row.line.focus()
     const decision = this.#decisionBlock(place, whole)
     this.#details = { ...details, decision }
-    // The actions follow the reason of the state, and precede the details that are rarely needed.
+    // The buttons are placed below the reason of the state, and above the details that are rarely needed.
     place.replaceChildren(next, details.outcome, decision, details.about)
   }
 
   #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
     const block = element('div', 'redox-outbox-decision')
     const onDecided: OnDecided = (...args) => {
-      // The content is outdated after a decision.
+      // After a decision, the displayed content is outdated.
       place.querySelector('pre')?.remove()
       this.onDecided(...args)
     }

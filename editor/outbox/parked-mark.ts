@@ -1,7 +1,7 @@
 import type { ConnectionSummary, OverviewResponse } from '../../src/shared/outbox-api'
 import { ask, may, tab } from './tab'
 
-/** Dot on the tab's icon while messages are parked, even after a user has seen them. */
+/** Dot on the tab's icon. It is shown while messages are parked, even if the user has already seen these messages. */
 export class ParkedMark {
   #isShown = false
   #news = 0
@@ -10,7 +10,7 @@ export class ParkedMark {
     return this.#isShown
   }
 
-  /** Number of events about parked messages so far. */
+  /** Number of events about parked messages that the editor has received. */
   get news(): number {
     return this.#news
   }
@@ -23,10 +23,10 @@ export class ParkedMark {
 
   /**
    * Shows or hides the dot.
-   * @param asked value of {@link news} when the connections were requested
+   * @param asked value of {@link news} at the time when the connections were requested
    */
   update(connections: ConnectionSummary[], asked = this.#news): void {
-    // An answer that was requested before the last event does not contain the newly parked message.
+    // A response that was requested before the last event does not contain the message that was parked since.
     if (asked === this.#news) this.#show(connections.some(({ counts }) => (counts?.parked ?? 0) > 0))
   }
 
@@ -36,7 +36,7 @@ export class ParkedMark {
     try {
       this.update((await ask<OverviewResponse>('')).connections, asked)
     } catch {
-      // After a failed request, the dot stays unchanged until the runtime answers again.
+      // After a failed request, the dot stays unchanged until a request succeeds again.
     }
   }
 

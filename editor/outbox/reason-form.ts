@@ -5,7 +5,7 @@ import { text } from './tab'
 
 const MAX_REASON = 200
 const MAX_HOURS = 720
-/** Hours beyond the current deadline of a message. */
+/** Hours that a proposed new deadline adds to the current deadline of a message. */
 const HOURS_MORE = 24
 const HOUR_MS = 3_600_000
 
@@ -16,22 +16,22 @@ export interface ReasonForm {
 }
 
 export interface ReasonQuestion {
-  /** element that contains the form */
+  /** element into which the form is inserted */
   place: HTMLElement
-  /** pressed button, which gets the focus when the form is closed */
+  /** button that opened the form; it gets the focus when the form is closed */
   opener: HTMLElement
-  /** text of the submit button */
+  /** label of the submit button */
   submit: string
   hint?: string | undefined
-  /** fields before the reason; the first editable one gets the focus */
+  /** form fields above the field *Reason*; the first editable one gets the focus */
   fields?: HTMLElement[]
-  /** label of an optional secret, which is shown as dots */
+  /** label of an optional field for a secret, whose value is shown as dots */
   secret?: string
-  /** called with the reason; an error is shown in the form */
+  /** called with the reason when the form is submitted; if the promise rejects, the form shows the error */
   decide: (reason: string, secret: string) => Promise<unknown>
 }
 
-/** Shows a form for the reason of an action, in place. */
+/** Shows a form that asks for the reason of an action, inside the element `place`. */
 export function askReason(question: ReasonQuestion): ReasonForm {
   const { place, opener, submit, hint, fields = [], secret } = question
   place.querySelector('form')?.remove()
@@ -62,7 +62,8 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const reason = input.value.trim()
-    // A reason of only spaces is empty. The field is red after the first press of the button.
+    // A reason that consists only of spaces is treated as empty. The field is required, and so red, only after the
+    // first submit.
     input.required = true
     if (reason === '') return input.focus()
     confirm.disabled = true
@@ -77,7 +78,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   return { close, confirm, form }
 }
 
-/** Returns a label and its field, in the order in which they are appended. */
+/** Returns a label and its field, in this order. */
 export function labelled(label: string, field: HTMLInputElement | HTMLSelectElement): HTMLElement[] {
   const name = element('label', '', label)
   field.id = name.htmlFor = `redox-outbox-${Math.random().toString(36).slice(2)}`
@@ -91,11 +92,11 @@ export function hoursField(proposed: number): HTMLInputElement {
   return input
 }
 
-/** Returns the time in a number of hours as text. */
+/** Returns the time in the given number of hours, formatted for the user. */
 export const hoursAhead = (hours: number): string =>
   time(new Date(Date.now() + hours * HOUR_MS).toISOString())
 
-/** Returns a proposal for the hours of a new deadline, which is later than the current one. */
+/** Returns a proposal for the number of hours until a new deadline, which is later than the current deadline. */
 export function hoursBeyond(deadline: string | undefined): number {
   const left = Math.ceil((Date.parse(deadline ?? '') - Date.now()) / HOUR_MS)
   return Math.max(0, left || 0) + HOURS_MORE

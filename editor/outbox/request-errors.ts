@@ -6,7 +6,7 @@ import { text } from './tab'
 
 /**
  * Shows the error of a failed request.
- * @param form element for a text about wrong settings, which stays until the next attempt
+ * @param form element in which a text about wrong settings is shown; the text stays until the next attempt
  */
 export function showRequestError(form: HTMLElement, failure: unknown): void {
   if (!(failure instanceof RequestError)) return void RED.notify(text('notice.notDone'), 'error')
@@ -27,7 +27,7 @@ export function refuse(place: HTMLElement, message: string): void {
   const shown = element('p', 'redox-tab-notice redox-outbox-refused', message)
   shown.setAttribute('role', 'alert')
   place.append(shown)
-  // The visible part of the sidebar may end above the text.
+  // Scrolls to the text, which may be outside the visible area of the sidebar.
   shown.scrollIntoView({ block: 'nearest' })
 }
 

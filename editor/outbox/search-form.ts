@@ -2,7 +2,7 @@ import type { MessageFilter, MessageSummary } from '../../src/shared/outbox-api'
 import { button, element, folded } from '../tab/elements'
 import { text } from './tab'
 
-/** Search terms of a user. */
+/** Search conditions that the user has entered. */
 export type Searched = Pick<MessageFilter, 'search' | 'since' | 'till' | 'code'>
 
 export class SearchForm {
@@ -65,7 +65,7 @@ export class SearchForm {
     for (const field of [this.#since, this.#till, this.#code]) field.value = ''
   }
 
-  /** Suggests the error codes of the shown messages. */
+  /** Suggests the error codes of the messages in the list. */
   suggest(messages: MessageSummary[]): void {
     const known = [...this.#codes.children].map((option) => (option as HTMLOptionElement).value)
     const found = new Set(messages.flatMap(({ reason = '' }) => (reason.startsWith('REDOX_') ? reason : [])))
@@ -82,6 +82,6 @@ function momentField(): HTMLInputElement {
   return field
 }
 
-/** Returns a date input's value in ISO 8601. The input uses the browser's time zone. */
+/** Returns the value of a date input in ISO 8601. The input uses the browser's time zone. */
 const momentOf = ({ value }: HTMLInputElement): string | undefined =>
   value === '' ? undefined : new Date(value).toISOString()

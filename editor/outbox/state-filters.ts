@@ -3,7 +3,7 @@ import { button, element, write } from '../tab/elements'
 import { text } from './tab'
 import { STATES } from './words'
 
-/** State of messages, or '' for all states. */
+/** State of messages to show, or '' for all states. */
 export type StateFilter = MessageState | ''
 
 /** Buttons that show the number of messages in each state, and filter the list by state. */

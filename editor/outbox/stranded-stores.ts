@@ -9,14 +9,17 @@ type StrandedDecision = Pick<ReasonQuestion, 'hint' | 'secret' | 'submit'> & {
   requestOf: (reason: string, secret: string) => StrandedRequest
 }
 
-/** List of stores that no connection delivers. */
+/** List of stranded stores, whose messages no connection delivers. */
 export class StrandedStores {
   readonly block = element('section')
   readonly #items = element('ul', 'redox-outbox-stranded')
-  /** shown stores, as JSON */
+  /** stores that the list currently shows, as JSON */
   #known = ''
 
-  /** @param receiver returns the shown connection, if its store is open */
+  /**
+   * @param receiver function that returns the connection to move messages to: the shown connection, if its store is
+   * open
+   */
   constructor(
     private readonly receiver: () => ConnectionSummary | undefined,
     private readonly onDecided: (action: StrandedAction) => void,
@@ -28,7 +31,7 @@ export class StrandedStores {
   update(stores: StrandedStoreSummary[]): void {
     const shown = JSON.stringify([stores, this.receiver()?.id])
     this.block.hidden = stores.length === 0
-    // A form that a user is filling stays open.
+    // A form that the user is filling in stays open.
     if (shown === this.#known || this.#items.querySelector('form')) return
     this.#known = shown
     this.#items.replaceChildren(...stores.map((store) => this.#row(store)))

@@ -26,14 +26,14 @@ import { NONE, OPEN } from './words'
 
 const REFRESH_MS = 3_000
 const PAGE = 50
-/** Hours for retrying many messages, if the connection reports no time of its own. */
+/** Proposed hours for retrying many messages, if the connection reports no retry time of its own. */
 const HOURS_FOR_MANY = 72
 const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: '' }
 
-/** Selection of the messages to show. */
+/** Connection, filter and number of pages that the user has selected. */
 interface Wanted {
   connection: string | undefined
-  /** filter by state; undefined: the first state with messages that need attention */
+  /** filter by state; undefined: the first state with messages that need attention is used */
   state: StateFilter | undefined
   destination: string
   search?: string | undefined
@@ -46,7 +46,7 @@ interface Wanted {
 export class OutboxView {
   readonly content = element('div')
   #wanted: Wanted = { connection: undefined, state: undefined, destination: '', search: '', pages: 1 }
-  /** Shown connection, if its store is open. */
+  /** Connection that the tab shows, if its store is open. */
   #open: ConnectionSummary | undefined
   #isVisible = false
   readonly #mark = new ParkedMark()
@@ -103,7 +103,7 @@ export class OutboxView {
     setInterval(() => {
       if (document.hidden) return
       this.#refresh()
-      // Parked messages may have been handled elsewhere.
+      // The parked messages may have been handled in another editor.
       if (this.#mark.isShown && !this.#isVisible) void this.#mark.look()
     }, REFRESH_MS)
   }
@@ -126,14 +126,14 @@ export class OutboxView {
     return `/${encodeURIComponent(this.#wanted.connection ?? '')}`
   }
 
-  /** Filter of the list, in the form of the admin routes. */
+  /** Filter of the list, in the format of the admin routes. */
   get #filter(): MessageFilter {
     const { state, destination, search, since, till, code } = this.#wanted
     const given = Object.entries({ state, destination, search, since, till, code })
     return Object.fromEntries(given.filter(([, value]) => value))
   }
 
-  /** Changes the selection and goes back to the first page. */
+  /** Changes the user's selection and goes back to the first page. */
   #want(change: Partial<Wanted>): void {
     const isOther = change.connection !== undefined && change.connection !== this.#wanted.connection
     this.#wanted = { ...this.#wanted, pages: 1, ...change }
@@ -145,7 +145,7 @@ export class OutboxView {
     this.#refresh()
   }
 
-  /** Searches in all states, because a user who looks for a message does not know its state. */
+  /** A search covers all states, because a user who looks for a message does not know its state. */
   #searchFor(searched: Searched): void {
     this.#want({ ...NOTHING_SEARCHED, ...searched, state: '', destination: '' })
   }
@@ -170,7 +170,10 @@ export class OutboxView {
     await Promise.all([this.#direct.load(overview.direct), this.#loadDurable(overview, asked)])
   }
 
-  /** @param asked what was wanted when the overview was asked for */
+  /**
+   * @param asked the user's selection at the time when the overview was requested; ignored if the selection has changed
+   * since
+   */
   async #loadDurable({ connections, stranded }: OverviewResponse, asked: Wanted): Promise<void> {
     if (asked !== this.#wanted) return
     const connection = connections.find(({ id }) => id === this.#wanted.connection) ?? connections[0]
@@ -194,7 +197,8 @@ export class OutboxView {
 
   async #loadMessages(): Promise<MessagePages> {
     const { state, pages } = this.#wanted
-    // Open messages are handled in the order of acceptance; for others, the newest are of interest.
+    // Messages that are not finished are listed oldest first, in the order in which they are handled; other messages
+    // newest first.
     const order = state && OPEN.includes(state) ? 'oldest' : 'newest'
     const messages: MessageSummary[] = []
     let after: string | undefined
@@ -216,7 +220,7 @@ export class OutboxView {
 
   #fail(failure: unknown): void {
     const isForbidden = failure instanceof RequestError && failure.isForbidden
-    // After a loss of permission, all data is removed. A network error leaves the data visible.
+    // If the user no longer has the permission, all data is removed. After a network error, the data stays visible.
     if (isForbidden) {
       this.#mark.update([])
       this.#clear()

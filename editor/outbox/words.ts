@@ -1,10 +1,10 @@
-/** Texts for messages and destinations in the user's language. */
+/** Texts about messages and destinations in the user's language. */
 import type { Action, DirectMessageState, MessageFilter, MessageState } from '../../src/shared/outbox-api'
 import { time } from '../tab/formats'
 import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
 
-/** States of messages that are not finished. */
+/** States of messages that are not finished: they can still be sent or need a decision. */
 export const OPEN: readonly MessageState[] = ['waiting', 'sending', 'parked']
 export const STATES: readonly MessageState[] = [...OPEN, 'delivered', 'discarded']
 
@@ -22,7 +22,7 @@ export const DIRECT_ICONS: Record<DirectMessageState, string> = {
   unknown: 'question-circle-o',
 }
 
-/** Catalogue keys of the notices that no message is in a state. */
+/** Catalogue keys of the texts for an empty list, by state. */
 export const NONE: Record<MessageState, string> = {
   waiting: 'noneWaiting',
   sending: 'noneSending',
@@ -31,7 +31,7 @@ export const NONE: Record<MessageState, string> = {
   discarded: 'noneDiscarded',
 }
 
-/** Actions for a message, by its state. */
+/** Actions that a user can choose for a message, by its state. */
 export const ACTIONS: Record<MessageState, Action[]> = {
   waiting: ['extend', 'mark-delivered', 'discard'],
   sending: [],
@@ -40,11 +40,12 @@ export const ACTIONS: Record<MessageState, Action[]> = {
   discarded: ['resend'],
 }
 
-/** Actions for many messages in different states. */
+/** Actions that a user can choose for many messages in different states. */
 export const ACTIONS_FOR_ALL: Action[] = ['resend', 'extend', 'mark-delivered', 'discard']
 
 /**
- * Returns the name of a destination such as `fhir a-slug` or `datamodel ID ID`, with the API as named in the dialogs.
+ * Returns the display name of a destination such as `fhir a-slug` or `datamodel ID ID`, with the API as named in the
+ * dialogs.
  */
 export function destinationName(destination: string): string {
   const [api, ...names] = destination.split(' ')
@@ -56,7 +57,7 @@ export const shortId = (id: string): string => id.slice(0, 8)
 export const userName = (who: string): string => (who === 'anonymous' ? text('anonymous') : who)
 
 /**
- * Returns the text for the reason of a state.
+ * Returns the text for the reason of a message's state.
  * @param reason error code, or the action that ended the message
  */
 export const reasonText = (reason: string): string =>

@@ -1,4 +1,7 @@
-/** Elements of the sidebar tabs. External data is inserted only as text, because it may contain a script. */
+/**
+ * Functions that create elements of the sidebar tabs. External data is inserted only as text nodes, because it may
+ * contain a script.
+ */
 
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
@@ -12,14 +15,17 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
 }
 
 /**
- * Fills an element with a text. A code such as REDOX_OUTCOME_UNKNOWN may wrap after an underscore in a narrow sidebar.
+ * Sets the text of an element. A code such as REDOX_OUTCOME_UNKNOWN may wrap after an underscore in a narrow sidebar.
  */
 function put(place: HTMLElement, content: string): void {
   const parts = content.split(/(?<=[A-Z]_)(?=[A-Z])/)
   place.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [element('wbr'), part] : [part])))
 }
 
-/** Writes a text only if it changed: otherwise a screen reader would read it again, and a selection would be lost. */
+/**
+ * Sets the text of an element only if the text changed: otherwise a screen reader would read it again, and a selection
+ * would be lost.
+ */
 export function write(place: HTMLElement, content: string): void {
   if (place.textContent !== content) put(place, content)
 }
@@ -48,7 +54,7 @@ export interface Folded {
   heading: HTMLElement
 }
 
-/** Returns a block that opens and closes with a click on its heading. */
+/** Returns a collapsible block, which a click on its heading opens and closes. */
 export function folded(className: string, label: string, ...content: Node[]): Folded {
   const block = element('details', className)
   const heading = element('summary', '', label)
@@ -56,7 +62,7 @@ export function folded(className: string, label: string, ...content: Node[]): Fo
   return { block, heading }
 }
 
-/** Returns a code block that can be scrolled with the keyboard. */
+/** Returns a code block that is focusable, so that it can be scrolled with the keyboard. */
 export function code(content: string): HTMLElement {
   const shown = element('pre', '', content)
   shown.tabIndex = 0

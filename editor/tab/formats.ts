@@ -1,10 +1,10 @@
-/** Formats of values in the user's language. */
+/** Formats for values in the user's language. */
 
 export const pretty = (value: unknown): string => JSON.stringify(value, null, 2)
 
 /**
  * Returns a date and time in the user's language.
- * @param at ISO 8601
+ * @param at date and time in ISO 8601
  */
 export function time(at: string): string {
   const format = new Intl.DateTimeFormat(RED.i18n.lang(), { dateStyle: 'short', timeStyle: 'medium' })
@@ -24,8 +24,8 @@ const UNITS = [
 ] as const
 
 /**
- * Returns the time since a moment, in the largest unit that fits.
- * @param at ISO 8601
+ * Returns the time since a date, in the largest suitable unit.
+ * @param at date and time in ISO 8601
  */
 export function age(at: string): string {
   const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000)
@@ -34,7 +34,7 @@ export function age(at: string): string {
 }
 
 function inUnit(number: number, unit: string): string {
-  // The short form of the unit byte has no plural.
+  // `Intl.NumberFormat` has no plural for the short form of the unit byte.
   const unitDisplay = unit === 'byte' ? 'long' : 'short'
   const format = new Intl.NumberFormat(RED.i18n.lang(), {
     ...({ style: 'unit', unit, unitDisplay } as const),

@@ -12,7 +12,7 @@ export class RequestError extends Error {
     return this.status === 401 || this.status === 403
   }
 
-  /** Parsed JSON of the answer, whatever type was requested; undefined if it is not JSON. */
+  /** Parsed JSON body of the HTTP response, even if another type was requested; undefined if the body is not JSON. */
   get answer(): { code?: string; message?: string; [property: string]: unknown } | undefined {
     try {
       return JSON.parse(this.body) as { code?: string }
@@ -21,7 +21,7 @@ export class RequestError extends Error {
     }
   }
 
-  /** Text of a 403 answer that explains which setting has to be changed; undefined if there is no such text. */
+  /** Text of a 403 response that explains which setting has to be changed; undefined for other errors. */
   get refusal(): string | undefined {
     return this.status === 403 ? this.answer?.message : undefined
   }
@@ -29,7 +29,7 @@ export class RequestError extends Error {
 
 export interface RequestOptions {
   method?: 'POST' | 'DELETE'
-  /** type of the answer; default: JSON */
+  /** type of the response; default: JSON */
   answer?: 'blob' | 'text'
   /** request body, sent as JSON */
   body?: object
@@ -54,7 +54,7 @@ export function request<Answer>(url: string, { method, answer, body }: RequestOp
   })
 }
 
-/** Returns a query string with the values that are neither undefined nor empty. */
+/** Returns a query string with the values that are neither undefined nor the empty string. */
 export function queryOf(values: Record<string, string | number | undefined>): string {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== '')
   return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()

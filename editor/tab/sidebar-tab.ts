@@ -5,17 +5,17 @@ export interface Row {
   item: HTMLLIElement
   line: HTMLButtonElement
   close(): void
-  /** Returns the element for the details; undefined while the row is closed. */
+  /** Returns the element that contains the details; undefined while the row is closed. */
   place(): HTMLElement | undefined
 }
 
 interface RowOptions {
   id: string
-  /** elements in the row's line */
+  /** elements in the line of the row, which is always visible */
   parts: Node[]
-  /** fills the details into an element when the row is opened */
+  /** adds the details to the given element when the row is opened */
   fill: (place: HTMLElement) => void
-  /** called when the row is closed, to release other resources */
+  /** called when the row is closed, to release resources of the details */
   forget?: () => void
 }
 
@@ -23,26 +23,27 @@ interface FreshOptions<News> {
   content: HTMLElement
   /** requests and shows the data of the tab */
   load: () => Promise<void>
-  /** called with the error of a failed `load` */
+  /** called with the error if `load` fails */
   fail: (failure: unknown) => void
-  /** called with each event from the runtime */
+  /** called with the payload of each event from the runtime */
   onNews: (news: News) => void
   /** called with true while the tab is visible, also after each event */
   onShown: (isVisible: boolean) => void
 }
 
-/** Value in a list of facts: one, several or none. */
+/** Value in a list of labelled values: one, several or none. */
 type FactValue = string | number | undefined | (string | number | undefined)[]
 export type Fact = [name: string, value: FactValue]
 
-/** Common part of the sidebar tabs. */
+/** Common code of the sidebar tabs. */
 export class SidebarTab {
   readonly #id: string
   readonly #route: string
   #translate: EditorApi.Red['_'] = (key) => key
 
   /**
-   * @param topic name such as `inbox`, for routes below redox/inbox, permissions redox-inbox…, and texts below `inbox`
+   * @param topic name of the tab such as `inbox`: part of its routes (redox/inbox), its permissions (redox-inbox…) and
+   * its catalogue keys (`inbox`)
    */
   constructor(private readonly topic: string) {
     this.#id = `redox-${topic}`
@@ -53,12 +54,12 @@ export class SidebarTab {
 
   readonly notice = (key: string): HTMLElement => element('p', 'redox-tab-notice', this.text(`notice.${key}`))
 
-  /** Returns an element for one notice, and a function that shows or removes the notice. */
+  /** Returns an element for one notice, and a function that shows a notice in the element or removes it. */
   noticePlace(): { place: HTMLElement; tell: (key: string | undefined) => void } {
     const place = element('div')
     let shown: string | undefined
     const tell = (key: string | undefined): void => {
-      // Replaced only after a change, because a screen reader would read the same notice again.
+      // The notice is replaced only if it changed, because a screen reader would read it again.
       if (key !== shown) place.replaceChildren(...(key ? [this.notice(key)] : []))
       shown = key
     }
@@ -76,7 +77,7 @@ export class SidebarTab {
     return all
   }
 
-  /** Returns a row: a line of a list, with the details of the message below while the row is open. */
+  /** Returns a row: a line of a list. While the row is open, the details of the message are shown below the line. */
   row({ id, parts, fill, forget }: RowOptions): Row {
     const item = element('li', 'redox-tab-message')
     const line = element('button', 'redox-tab-line')
@@ -118,7 +119,7 @@ export class SidebarTab {
   readonly ask = <Answer>(path: string, options?: RequestOptions): Promise<Answer> =>
     request<Answer>(this.#route + path, options)
 
-  /** Returns true if the user has the permission. Checked each time, because a user may have logged in meanwhile. */
+  /** Returns true if the user has the permission. Not cached, because a user may have logged in meanwhile. */
   readonly may = (what: 'read' | 'write' | 'content'): boolean =>
     RED.user.hasPermission(`redox-${this.topic}.${what}`)
 
@@ -150,7 +151,8 @@ export class SidebarTab {
         })
     }
 
-    // A tab may be hidden by another tab, a closed sidebar or a folded section, which differs between editor versions.
+    // A tab may be hidden by another tab, by a closed sidebar or by a folded section. This differs between editor
+    // versions, so an IntersectionObserver detects it.
     const observer = new IntersectionObserver((entries) => {
       isVisible = entries.at(-1)?.isIntersecting ?? false
       onShown(isVisible)
@@ -160,23 +162,23 @@ export class SidebarTab {
 
     RED.comms.subscribe<News>(this.#route, (_topic, news) => {
       onNews(news)
-      // The observer's last report may be older than a click that hid the list. Observed again, it reports the current
-      // state.
+      // The last report of the observer may be older than a click that hid the list. Observing the element again makes
+      // the observer report the current state.
       observer.unobserve(content)
       observer.observe(content)
     })
-    // While the connection to the runtime was broken, events were missed.
+    // Events were missed while the connection to the runtime was interrupted, so the data is reloaded.
     RED.comms.on('connect', refresh)
     return refresh
   }
 
   /**
-   * Shows or removes a mark on the tab's icon.
-   * @param shown number as text; empty: a dot; undefined: no mark
+   * Shows or removes a badge on the tab's icon.
+   * @param shown number as a string; '': a dot; undefined: no badge
    */
   mark(shown: string | undefined): void {
-    // Node-RED 4.1 has three buttons: the tab, its short form, and a menu entry if there is no room. Node-RED 5 has
-    // one.
+    // Node-RED 4.1 has three buttons for a tab: the normal one, a short form, and a menu entry if there is not enough
+    // room. Node-RED 5 has one button.
     const buttons = [
       `#red-ui-tab-${this.#id}`,
       `#red-ui-tab-${this.#id}-link-button`,
@@ -195,7 +197,7 @@ export class SidebarTab {
 
   /**
    * Registers the tab in the editor.
-   * @param make called when the texts are loaded; returns the content of the tab
+   * @param make called when the catalogue is loaded; returns the content of the tab
    */
   register(iconName: string, make: () => HTMLElement): void {
     RED.plugins.registerPlugin(this.#id, {

@@ -10,7 +10,7 @@ const SENTENCES: Record<RulePart, string> = {
 }
 const CHOICES: Partial<Record<RulePart, readonly string[]>> = { place: PLACES, fault: FAULT_EXAMPLES }
 
-/** Returns the error of a fault plan, with the wrong line. The parser is that of the sandbox. */
+/** Returns the error of a fault plan, with the invalid line. Uses the parser of the sandbox. */
 export function faultPlan(value: string): ValidationError | undefined {
   if (VARIABLE.test(value.trim())) return undefined
   try {

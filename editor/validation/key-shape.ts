@@ -1,5 +1,6 @@
 /**
- * Checks for the shape of a private key, as far as possible without the crypto functions of src/auth/private-key.ts.
+ * Checks the format of a private key in the browser, where the crypto functions of src/auth/private-key.ts are not
+ * available.
  */
 import { VARIABLE } from '../../src/shared/formats'
 import {
@@ -13,10 +14,11 @@ import {
 } from '../../src/shared/key-formats'
 import type { ValidationError } from './validation-error'
 
-/** Placeholder for a secret that the server has stored and the editor does not get. */
+/** Placeholder for a secret that is stored on the server: the editor does not get its value. */
 export const STORED = '__PWRD__'
 
-// DER: PKCS#8, PKCS#1 and SEC1 start with a version, a public key and a certificate with another sequence.
+// Start of a private key in DER: PKCS#8, PKCS#1 and SEC1 start with a version number. A public key and a certificate
+// start with another sequence.
 const DER_PRIVATE = /^0(\x80|[\x81-\x84][^]{1,4}|[^])\x02\x01[\0\x01][\x02\x040]/
 const DER_PUBLIC = /^0(\x80|[\x81-\x84][^]{1,4}|[^])0/
 // Object identifiers of PKCS#5 and PKCS#12 schemes in an EncryptedPrivateKeyInfo.
@@ -40,12 +42,14 @@ export function keyShape(value: string, keyId: string): ValidationError | undefi
   return derShape(key)
 }
 
-/** Returns the private JWKs of a key, or of a key set; `undefined` in place of an element that is no private JWK. */
+/**
+ * Returns the private JWKs of a key, or of a key set, with `undefined` in place of an element that is no private JWK.
+ */
 export function privateJwksOf(key: string): (Jwk | undefined)[] {
   return jwksOf(unwrapped(key), undefined)
 }
 
-/** Returns a key without base64 encoding and without JSON quotes around it. */
+/** Returns a key with base64 encoding and surrounding JSON quotes removed. */
 function unwrapped(value: string): string {
   const key = value.replace(/^(\uFEFF|\xEF\xBB\xBF)/, '').trim()
   if (key.includes('-----BEGIN') || BEGINS_LIKE_JSON.test(key)) return key
@@ -54,7 +58,9 @@ function unwrapped(value: string): string {
   return isText(content) ? unwrapped(content) : content
 }
 
-/** Returns the decoded bytes of a base64 text, one character per byte; undefined for other texts. */
+/**
+ * Returns the decoded bytes of a base64 string, as a string with one character per byte; undefined for any other input.
+ */
 function decoded(key: string): string | undefined {
   const digits = base64Digits(key)
   if (digits === undefined) return undefined
@@ -65,7 +71,7 @@ function decoded(key: string): string | undefined {
   }
 }
 
-/** Returns the value of a JSON text, even if its quotes are escaped several times. */
+/** Returns the value of a JSON string literal, even if its quotes are escaped several times. */
 function jsonOf(key: string): unknown {
   const value = lenientJson(key)
   return typeof value === 'string' ? jsonOf(value) : value

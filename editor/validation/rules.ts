@@ -19,7 +19,7 @@ import { faultPlan } from './fault-plan'
 import { keyShape, STORED } from './key-shape'
 import { mayBeSandbox } from './when'
 
-/** Rule for a property. Returns the error of a value, or undefined for a valid one. */
+/** Rule for the value of a property. Returns the error of the value, or undefined for a valid value. */
 export type Rule = (value: string, read: Read, name: string) => ValidationError | undefined
 
 export const isBlank = (value: string): boolean => value.trim() === ''
@@ -54,7 +54,7 @@ const destinationId: Rule = (value) =>
     ? undefined
     : ['destinationId']
 
-/** Returns true for an https URL, or an http URL of the local machine. */
+/** Returns true for a URL that uses https, or that uses http and points to the local machine. */
 function isUrl(value: string): boolean {
   if (!URL.canParse(value)) return false
   const url = new URL(value)
@@ -63,7 +63,7 @@ function isUrl(value: string): boolean {
 
 const MB = 1_000_000
 
-/** Rule for size limits. An empty limit is the default that its field shows. */
+/** Rule for size limits. For an empty field, the default that its placeholder shows is compared. */
 const limits: Rule = (_value, read, name) => {
   const limit = fieldNamed(settings, name)
   const notAbove = limit?.kind === 'text' ? limit.notAbove : undefined
@@ -75,22 +75,22 @@ const limits: Rule = (_value, read, name) => {
   return ['limits', { other: labelOf(above), limit: megabytes(above) }]
 }
 
-/** Rule for an ID that is made from the file, unless the Data contains an ID. */
+/** Rule for an ID that is to be made from the file: there must be a file, unless the Data field contains an ID. */
 const madeOfFile: Rule = (_value, read, name) => {
   if (read(`${name}Type`) !== 'content' || !isBlank(read('data'))) return undefined
   if (read('eventType') === 'Delete') return ['noFile']
   return read('fileFrom') === 'none' ? ['noFileSent'] : undefined
 }
 
-/** Rule for a required field, which the Data may contain instead. */
+/** Rule for a required value, which may be in the field itself or in the Data field. */
 const required: Rule = (value, read, name) => {
   const isThere = !isBlank(value) || !isBlank(read('data')) || read(`${name}Type`) === 'content'
   return isThere ? undefined : ['required']
 }
 
 /**
- * Rule for the Data of a node: an object, or for FHIR also a list of resources. Only Data Model nodes have an event
- * type.
+ * Rule for the Data field of a node: JSON with an object, or, for FHIR, an array of resources. Only Data Model nodes
+ * have an event type.
  */
 const json: Rule = (value, read) => {
   if (isBlank(value)) return undefined
@@ -107,20 +107,23 @@ function parsedJson(value: string): unknown {
   }
 }
 
-/** Rule for reading files by their path: the connection must allow a folder. */
+/** Rule for reading files from a path: the connection must allow at least one folder. */
 const allowedFolder: Rule = (value, read) => {
   const connection = value === 'path' ? RED.nodes.node(read('connection')) : undefined
   return connection && isBlank(String(connection['folders'] ?? '')) ? ['noFolder'] : undefined
 }
 
-/** A missing private key, or the shape of one. */
+/** Rule for a private key: it must not be missing and must have the format of a private key. */
 const privateKey: Rule = (value, read) => {
   const keyId = read('keyId').trim()
   if (value === '') return [keyId === '' ? 'needed' : 'keyWithoutId']
   return keyShape(value, keyId)
 }
 
-/** A secret of the store, as far as one sees it: what a variable holds is known to the runtime only. */
+/**
+ * Returns a rule for a secret of the store. A stored secret and an environment variable cannot be checked in the
+ * editor.
+ */
 const ofStore =
   (isRight: (secret: string) => boolean): Rule =>
   (value, read, name) => {

@@ -1,4 +1,4 @@
-/** Validators for the credentials of a connection, and for what depends on them. */
+/** Validators for the credentials of a connection, and for fields that depend on them. */
 import type { Field, SecretField, Table } from '../../nodes/lib/fields/types'
 import { isLastOpened, reader, type Read } from '../forms'
 import { sentence, type ValidationError } from './validation-error'
@@ -7,8 +7,8 @@ import { isBlank, RULES } from './rules'
 import { isChecked } from './when'
 
 /**
- * Returns a secret as far as the editor knows it: the typed text, the mark of a stored secret, `''` for a missing one,
- * or undefined before the form was opened.
+ * Returns a secret as far as the editor knows it: the typed value, the placeholder of a stored secret, `''` for a
+ * missing secret, or undefined before the dialog was opened.
  */
 function secretOf(node: EditorApi.EditorNode, read: Read, name: string): string | undefined {
   const typed = read(name)
@@ -17,7 +17,7 @@ function secretOf(node: EditorApi.EditorNode, read: Read, name: string): string 
   return (node.credentials[name] as string | undefined) || (node.credentials[`has_${name}`] ? STORED : '')
 }
 
-/** A validator for a credential: it marks the field while the form is open. */
+/** Returns the validator of a credential field, which the editor calls only while the form is open. */
 export function validSecret(table: Table, field: SecretField): EditorApi.Validator {
   return function (_value, _options) {
     return secretSentence(this, table, field)
@@ -36,7 +36,10 @@ function secretSentence(node: EditorApi.EditorNode, table: Table, field: SecretF
   )
 }
 
-/** A validator for the triangle, of a choice that asks for secrets: the editor validates credentials only in the form. */
+/**
+ * Returns the validator of a choice that decides which secrets are needed. It also validates these secrets, so that the
+ * node's red triangle shows their errors: the editor validates credentials only in the open form.
+ */
 export function validSecretsOf(table: Table, choice: string): EditorApi.Validator {
   const asked = table.fields.filter(
     (field): field is SecretField => field.kind === 'secret' && field.when?.[choice] !== undefined,
@@ -47,7 +50,7 @@ export function validSecretsOf(table: Table, choice: string): EditorApi.Validato
   }
 }
 
-/** A validator for the Key ID, which a key may bring itself. */
+/** Returns the validator of the field *Key ID*. A private key in JWK format may contain its own key ID. */
 export function validKeyId(table: Table, field: Field): EditorApi.Validator {
   return function (_value, _options) {
     const read = reader(this)

@@ -1,4 +1,4 @@
-/** Validators for Node-RED's editor: the sentences of the red triangle. The runtime checks all values again. */
+/** Validators for Node-RED's editor, with the error texts of the red triangle. The runtime checks all values again. */
 import { fieldNamed, holds } from '../../nodes/lib/fields/conditions'
 import type { Field, NodeField, Table } from '../../nodes/lib/fields/types'
 import type { Check } from '../../src/shared/checks'
@@ -11,13 +11,13 @@ import { validKeyId, validSecret, validSecretsOf } from './secrets'
 import { variablesOf } from './variables'
 import { isChecked, settingsOf } from './when'
 
-// Rules for values of any type. The other rules check typed texts, or an input whose type has the rule's name (`json`):
-// they have no meaning for a path into the message.
+// Rules that apply to every type of a typed input. The other rules apply only to plain strings, or to an input whose
+// type has the same name as the rule (`json`): for a path such as `msg.payload`, they would be meaningless.
 const FOR_ANY_TYPE: ReadonlySet<Check> = new Set(['needed', 'required', 'madeOfFile'])
 
 /**
- * The validator of a property, by the table of its node type.
- * @throws Error for a property that no table has
+ * Returns the validator of a property, according to the table of fields of its node type.
+ * @throws Error for a property that is not in the table
  */
 export function of(type: string, name: string): EditorApi.Validator {
   const table = tableOf(type)
@@ -30,10 +30,12 @@ export function of(type: string, name: string): EditorApi.Validator {
   return own === 'keyId' ? validKeyId(table, field) : valid(table, field)
 }
 
-/** A validator for a text or a choice: the first check that fails speaks. */
+/**
+ * Returns the validator of a text field, a choice or a typed input. It returns the error of the first check that fails.
+ */
 function valid(table: Table, field: Field): EditorApi.Validator {
   const { name, checks: names = [] } = field
-  // Node-RED counts the parameters: with two, a sentence may be returned.
+  // Node-RED counts the parameters of a validator: only one with two parameters may return an error text.
   return function (value, _options) {
     const read = reader(this)
     if (!isChecked(table, field, read)) return true
@@ -53,7 +55,7 @@ function typed(value: unknown, type: string): ValidationError | undefined {
   return result === true ? undefined : ['expression', { reason: result || type }]
 }
 
-/** Returns the sentence about the first value of a variable that breaks a rule; true if there is none. */
+/** Returns the error text for the first value of an environment variable that breaks a rule; true if there is none. */
 function variableFault(
   node: EditorApi.EditorNode,
   name: string,
@@ -73,20 +75,20 @@ function variableFault(
 }
 
 /**
- * Returns a validator for the connection. Except for an empty text, the editor leaves all checks to the validator: that
- * the config node exists, and that it is valid.
- * @param fault returns another error of the config node
+ * Returns the validator of the field *Connection*. The editor itself only checks that the field is not empty. The
+ * validator also checks that the config node exists and is valid.
+ * @param fault returns a further error of the config node
  */
 function connectionRule(table: Table, { fhir }: NodeField): EditorApi.Validator {
   return function (value, _options) {
     const sentenceOf = (key: string): string => RED._(key, { prop: labelOf('connection') })
-    // The editor itself reports an empty text.
+    // The editor itself reports an empty field.
     if (value === '') return true
     if (!value || value === '_ADD_') return sentenceOf('validator.errors.missing-required-prop')
     const connection = RED.nodes.node(value)
     if (!connection) return sentenceOf('validator.errors.missing-config')
     const isFhir = fhir !== undefined && (fhir === true || holds(fhir, settingsOf(table, reader(this))))
-    // The FHIR API takes no legacy key.
+    // The FHIR API does not accept a legacy key.
     if (isFhir && connection['auth'] === 'legacy') return sentence('connection', ['legacyKey'])
     return connection.valid === false ? sentenceOf('validator.errors.invalid-config') : true
   }

@@ -1,11 +1,15 @@
-/** Values of environment variables in fields, as far as the editor knows them. */
+/** Values of environment variables that fields refer to, as far as the editor knows them. */
 
 type Scope = EditorApi.Scope
 
-// Types with a value that the editor knows. The values of other types are known only to the runtime.
+// Types of environment variables whose values the editor knows. The values of other types are known only to the
+// runtime.
 const KNOWN_TYPES = [undefined, 'str', 'num', 'bool']
 
-/** Catalogue keys of the sentences about an empty and about any other value of a variable. */
+/**
+ * Catalogue keys of the error texts: for a variable with an empty value, and for a variable with any other invalid
+ * value.
+ */
 export interface Sentences {
   empty: string
   from: string
@@ -16,12 +20,14 @@ export interface KnownVariable {
   value: string
 }
 
-// Sentences by the place where a variable is defined.
+// Error texts, by the place where a variable is defined.
 const OF_TAB = { empty: 'emptyTab', from: 'fromTab' }
 const OF_GROUP = { empty: 'emptyGroup', from: 'fromGroup' }
 const OF_SUBFLOW = { empty: 'emptySubflow', from: 'fromSubflow' }
 
-/** Returns the scopes in which a node's variables are looked up, innermost first, with their sentences. */
+/**
+ * Returns the scopes in which a node's environment variables are looked up, innermost first, each with its error texts.
+ */
 function scopesOf(node: Pick<EditorApi.EditorNode, 'g' | 'z'>): [Sentences, Scope][] {
   const group = node.g ? RED.nodes.group(node.g) : undefined
   const groups: [Sentences, Scope][] = group
@@ -35,8 +41,8 @@ const entryOf = ({ env }: Pick<Scope, 'env'>, name: string): EditorApi.Environme
   (env ?? []).find((one) => one.name === name)
 
 /**
- * Returns the known values of a variable, one for each place where the node runs: each instance of a subflow is one.
- * The environment variables of the server are not known to the editor.
+ * Returns the known values of an environment variable, one for each place where the node runs; each instance of a
+ * subflow is such a place. The environment variables of the server process are not known to the editor.
  */
 export function variablesOf(node: EditorApi.EditorNode, name: string): KnownVariable[] {
   const found = scopesOf(node)
@@ -52,7 +58,7 @@ export function variablesOf(node: EditorApi.EditorNode, name: string): KnownVari
   })
 }
 
-/** Returns true if a tab, group or subflow defines the variable, with any type. */
+/** Returns true if a tab, group or subflow defines the variable, whatever the type of its value. */
 export function declaresVariable(node: Pick<EditorApi.EditorNode, 'g' | 'z'>, name: string): boolean {
   if (scopesOf(node).some(([, scope]) => entryOf(scope, name))) return true
   const subflow = node.z ? RED.nodes.subflow(node.z) : undefined

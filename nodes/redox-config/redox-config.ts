@@ -22,15 +22,15 @@ const CREDENTIALS = Object.fromEntries(
   ),
 )
 
-/** The environment's name, which may be the value of an environment variable. */
+/** Returns the name of the environment in the settings, which an environment variable may contain. */
 const environmentIn = (RED: NodeAPI, node: RedoxConfigNode, config: ConnectionConfig): unknown =>
   config.environmentType === 'env' && config.environment !== undefined
     ? RED.util.evaluateNodeProperty(config.environment, 'env', node, {})
     : config.environment
 
 /**
- * Resolves when a connection has had its time to end. Nothing is on its way over one that still opens, and a database
- * that hangs would keep it so: that one has less.
+ * Resolves when the time in which a connection may close is over. A connection that is still opening gets less time: no
+ * message is being sent, and a database that hangs would use up all of the time.
  */
 async function waitToEnd(withinMs: number, isOpening: () => boolean): Promise<void> {
   const hurryAfter = Math.min(HURRY_AFTER_MS, withinMs)
@@ -38,17 +38,20 @@ async function waitToEnd(withinMs: number, isOpening: () => boolean): Promise<vo
   if (!isOpening()) await timer(withinMs - hurryAfter, undefined)
 }
 
-/** Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there. */
+/**
+ * Sets an environment variable with Node-RED's user directory: allowed folders may be relative to this directory, and
+ * no node of Node-RED has another way to refer to it, e.g. to write a file there.
+ */
 function exposeUserDir(RED: NodeAPI): void {
   process.env['REDOX_USER_DIR'] = path.resolve(RED.settings.userDir ?? process.cwd())
 }
 
-/** Forgets the limits of a connection that was removed. */
+/** Forgets the limits and direct messages of a connection that was removed. */
 async function forget(id: string): Promise<void> {
   ;(await import('../lib/connection/connection.js')).forgetConnection(id)
 }
 
-/** Opens the connection of a node, with its store and the sandbox if they are configured. */
+/** Opens the connection of a node, with the store and the sandbox if the settings require them. */
 async function openNode(
   RED: NodeAPI,
   node: RedoxConfigNode,
@@ -93,7 +96,7 @@ export = function register(RED: NodeAPI): void {
       return connection
     }
 
-    // The next call tries again after a failure, because a database may have started or a variable may have been set.
+    // After a failure, the next call tries again, because a database may have started or a variable may have been set.
     this.connection = () =>
       (opened ??= open().catch((error: unknown) => {
         opened = undefined
@@ -107,7 +110,8 @@ export = function register(RED: NodeAPI): void {
 
     this.on('close', (removed: boolean, done: () => void) => {
       const within = isDeploying() ? undefined : closeWithinMs(RED)
-      // The send nodes limit how long their messages continue. Sockets and sandbox stay open until then.
+      // The send nodes limit how long their own messages continue. Sockets and sandbox stay open until these have
+      // ended.
       const ended = durable
         .close(within, removed)
         .then(() => opened)

@@ -20,13 +20,14 @@ import { OCTET_STREAM } from '../../src/shared/values'
 import { shownType } from './shown-type'
 
 const TOPIC = 'redox/inbox'
-/** Minimum interval in milliseconds between events to the editors, however many messages are sent. */
+/** Minimum interval in milliseconds between two events for the editors, however many messages the sandbox receives. */
 const TELL_EVERY = 300
-/** Maximum number of simulated faults in the list; the newest are shown. */
+/** Maximum number of simulated faults in the list. The newest faults are shown. */
 const MAX_FAULTS = 50
 const INDEX = /^\d{1,4}$/
 
-// Node-RED can be started again in one process, with another `RED` object: the earlier subscription must end.
+// Node-RED can be started again in one process, with another `RED` object: then the earlier event subscription must
+// end.
 let stopTelling = (): void => undefined
 
 export = function register(RED: NodeAPI): void {
@@ -59,19 +60,22 @@ const withSandbox =
   (request, response) => {
     sandboxOrNone()
       .then((sandbox) => handle(request, response, sandbox))
-      // Express would answer with the text and the stack of the error, which may contain any data.
+      // Without this handler, Express would send the text and the stack of the error, which may contain any data.
       .catch(() => response.status(500).json({ code: 'unexpected' }))
   }
 
-/** Returns the running sandbox; undefined if there is none, or if its start failed (reported where it was started). */
+/**
+ * Returns the running sandbox; undefined if no sandbox runs, or if its start failed (already reported by the connection
+ * that started it).
+ */
 async function sandboxOrNone(): Promise<Sandbox | undefined> {
   return runningSandbox()?.catch(() => undefined)
 }
 
 /**
  * Returns the handler for the list `{ running, messages, faults }`, newest first, without the bytes of files. Visitors
- * may see the list, because the sandbox is made for test data; with `openToAll`, the tab warns that others can see the
- * list, too.
+ * may see the list, because the sandbox is made for test data; with `openToAll`, the tab warns that other people can
+ * see the list.
  */
 const listFor =
   (isVisitor: (request: Request) => boolean): Handler =>
@@ -88,7 +92,7 @@ const listFor =
     response.json(list)
   }
 
-/** Returns a simulated fault without path and headers of the request, which may contain patient data. */
+/** Returns a simulated fault without the path and the headers of its request, which may contain patient data. */
 const simulatedFault = ({ at, api, fault, accepted }: RequestRecord): SimulatedFault => ({
   at,
   api,
@@ -96,7 +100,7 @@ const simulatedFault = ({ at, api, fault, accepted }: RequestRecord): SimulatedF
   accepted,
 })
 
-/** Handler for one message with all its data, except for the bytes of its files. */
+/** Handler for all data of one message, except for the bytes of its files. */
 const one: Handler = (request, response, sandbox) => {
   const message = messageOf(request, sandbox)
   if (!message) return notFound(response)
@@ -108,14 +112,14 @@ const one: Handler = (request, response, sandbox) => {
   response.json(details)
 }
 
-/** Handler for the bytes of one file, with a type that runs no code in the editor's origin. */
+/** Handler for the bytes of one file. The response has a MIME type with which no code runs in the editor's origin. */
 const content: Handler = (request, response, sandbox) => {
   const index = request.params['index'] as string
   const file = INDEX.test(index) ? messageOf(request, sandbox)?.files[Number(index)] : undefined
   if (!file) return notFound(response)
   const type = shownType(file)
   const name = safeName(file, Number(index))
-  // Not `res.send()`, which could answer "not modified" and would add a charset.
+  // Not `res.send()`, which could send status 304 (not modified) and would add a charset.
   response.writeHead(200, {
     'Content-Type': type === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? OCTET_STREAM),
     'Content-Length': file.size,
@@ -148,7 +152,9 @@ function summary({
   return { ...line, files: files.map(described) }
 }
 
-/** Returns the description of a file. `shown` is the type for display, or null if the file can only be downloaded. */
+/**
+ * Returns the description of a file. `shown` is the MIME type for display, or null if the file can only be downloaded.
+ */
 function described(file: DeliveredFile): InboxFile {
   const { bytes: _bytes, ...description } = file
   return { ...description, shown: shownType(file) ?? null }
@@ -157,8 +163,8 @@ function described(file: DeliveredFile): InboxFile {
 // ---- Headers of a file --------------------------------------------------------------------------------
 
 /**
- * Returns the Content-Security-Policy of a file, for users who open its address directly. Chromium shows no PDF in a
- * CSP sandbox.
+ * Returns the Content-Security-Policy for a file, in case a user opens the URL of the file directly. Without the
+ * sandbox directive for PDF, because Chromium shows no PDF in a CSP sandbox.
  */
 function policyOf(type: string | undefined): string {
   const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -187,9 +193,9 @@ function safeName({ name }: DeliveredFile, index: number): string {
 // ---- Live updates -------------------------------------------------------------------------------------
 
 /**
- * Publishes changes to open editors as `{ count, news }`: the number of messages, and the number of new ones since the
- * last event. Contains no other data, because all logged-in users get the event, whatever their permissions. Returns a
- * function that stops the events.
+ * Publishes changes to open editors as `{ count, news }`: the number of messages, and the number of new messages since
+ * the last event. Contains no other data, because all logged-in users get the event, whatever their permissions.
+ * Returns a function that stops the events.
  */
 function tellEditors({ comms }: NodeAPI): () => void {
   let timer: NodeJS.Timeout | undefined

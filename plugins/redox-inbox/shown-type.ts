@@ -3,7 +3,10 @@ import type { DeliveredFile } from '../../src/sandbox'
 import { OCTET_STREAM } from '../../src/shared/values'
 import { hasSignature, type SignedType } from '../../src/shared/signatures'
 
-/** Types that the editor may show in its own origin, each with a check of the bytes. HTML, SVG and XML are excluded. */
+/**
+ * MIME types that the editor may show in its own origin, each with a check of the first bytes. HTML, SVG and XML are
+ * excluded, because they can contain scripts.
+ */
 const SIGNED = [
   'application/pdf',
   'image/png',
@@ -17,7 +20,7 @@ const SHOWN = new Map<string, (bytes: Buffer) => boolean>([
   ['text/plain', isText],
 ])
 
-/** Other names of the shown types: variants of MIME types, values of Redox's `FileType`, and file name extensions. */
+/** Other names for these MIME types: variants of MIME types, values of Redox's `FileType`, and file name extensions. */
 const OTHER_NAMES: Record<string, string> = {
   'application/x-pdf': 'application/pdf',
   'image/x-png': 'image/png',
@@ -38,7 +41,8 @@ const OTHER_NAMES: Record<string, string> = {
 
 /**
  * Returns the MIME type for showing a file, without parameters; undefined if the file can only be downloaded. The
- * declared type and the first bytes have to agree. Without a declared type (text of a note), the bytes alone decide.
+ * declared type and the first bytes have to agree. If no type is declared (text of a Notes message), the bytes alone
+ * decide.
  */
 export function shownType(file: DeliveredFile): string | undefined {
   const declared = declaredType(file)
@@ -49,7 +53,7 @@ export function shownType(file: DeliveredFile): string | undefined {
 
 function declaredType({ contentType = '', fileType, name }: DeliveredFile): string | undefined {
   const [mime = ''] = contentType.split(';', 1).map((type) => type.trim().toLowerCase())
-  // `application/octet-stream` is the default type of uploads and gives no information.
+  // `application/octet-stream` is the default type of uploads and says nothing about the file.
   if (mime !== '' && mime !== OCTET_STREAM) return mime
   return (fileType ?? /\.([^.]+)$/.exec(name ?? '')?.[1])?.trim().toLowerCase()
 }

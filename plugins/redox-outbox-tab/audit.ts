@@ -1,14 +1,17 @@
-/** Reads decisions from the audit log of a store. */
+/** Reads users' decisions about messages from the audit log of a store. */
 import type { DeliveryStore, StoredMessage } from '../../src/queue/types'
 import type { MessageDetails } from '../../src/shared/outbox-api'
 import { MAX_LINES } from './parse-request'
 
-/** Maximum number of audit lines that are searched for a decision, because a store has no index of their subjects. */
+/**
+ * Maximum number of audit log lines that are searched for a decision, because a store has no index of the log by
+ * message.
+ */
 const MOST_LINES_BACK = 5000
 
 /**
- * Returns user and reason of the decision that ended a message; empty if there was none, or if it is too old to be
- * found.
+ * Returns user and reason of the decision that ended a message; an empty object if there was no decision, or if the
+ * decision is too old to be found.
  */
 export async function decisionAbout(
   store: DeliveryStore,

@@ -1,4 +1,4 @@
-/** Durable connections of this Node-RED, and stores that no connection delivers. */
+/** Durable connections of this Node-RED process, and stranded stores, whose messages no connection delivers. */
 import { durableConnections, type DurableConnection } from '../../nodes/lib/connection/durable-connection'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
@@ -70,7 +70,7 @@ export const strandedSummary = (
   ...(code !== undefined && { code }),
 })
 
-/** Compares destinations for sorting: stopped ones first, then those with the oldest message. */
+/** Comparison function for sorting destinations: stopped destinations first, then those with the oldest message. */
 function byUrgency(a: DestinationState, b: DestinationState): number {
   const stopped = ({ paused, blockedBy }: DestinationState): number =>
     Number(paused || blockedBy !== undefined)
@@ -88,5 +88,5 @@ const destinationSummary = (
 
 export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-/** Converts a time of the store's clock to the system clock, as ISO 8601. */
+/** Returns a time of the store's clock, converted to the system clock, in ISO 8601. */
 export const wallTime = ({ store }: Outbox, time: number): string => iso(toWallTime(store.clock, time))

@@ -5,7 +5,7 @@ import { iso } from './connections'
 
 const MAX_MESSAGES = 200
 
-/** Summaries of the connections that have any message. */
+/** Summaries of the connections that have messages of direct delivery in progress or with an unknown outcome. */
 export const directSummaries = (connections: ReadonlyMap<string, DirectMessages>): DirectSummary[] =>
   [...connections]
     .map(([id, messages]) => ({ id, name: messages.name, counts: messages.counts() }))

@@ -1,6 +1,6 @@
 /**
- * Handlers of the outbox's admin routes. Only the content of a message contains patient data, and no list or result
- * does.
+ * Handlers of the outbox's admin routes. Patient data is only in the response with the content of a message, and in no
+ * other response.
  */
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { discardStranded, moveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
@@ -28,13 +28,13 @@ import { given, parse, type Parsed } from './parse-request'
 import { AdminRefusal } from './refusal'
 
 export interface OutboxRequest {
-  /** ids from the path of the URL: of the connection, and of the message or stranded store */
+  /** ids from the URL path: id of the connection, and id of the message or of the stranded store */
   connection: string
   id: string
   query: unknown
   /** parsed JSON body; undefined if the body is not JSON */
   body: unknown
-  /** name of the user */
+  /** name of the user who sent the request */
   who: string
   /** true for users who may not see the content of messages, see `contentReadersOnly` */
   isVisitor: boolean
@@ -42,7 +42,10 @@ export interface OutboxRequest {
   signal: AbortSignal
 }
 
-/** Handlers by name. The answer is 200 with the returned body, or 204 without one. */
+/**
+ * Handlers by name. The HTTP response is 200 with the value that the handler returns, or 204 if the handler returns
+ * nothing.
+ */
 export const HANDLERS = {
   overview: async (): Promise<OverviewResponse> => ({
     connections: await Promise.all(
@@ -52,14 +55,17 @@ export const HANDLERS = {
     direct: directSummaries(directConnections),
   }),
 
-  /** Empty for a connection without any, also if it does not exist: the last one may just have ended. */
+  /**
+   * Empty for a connection without direct messages, even if the connection does not exist: its last message may just
+   * have ended.
+   */
   direct: async ({ connection }: OutboxRequest): Promise<DirectMessagesResponse> =>
     directMessages(directConnections.get(connection)),
 
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
     const outbox = outboxOf(connection)
-    // One message more than requested shows if there is another page.
+    // One message more than requested is read, to find out if there is another page.
     const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
@@ -119,7 +125,7 @@ export const HANDLERS = {
   pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
     const { destination, action, reason } = parse('pause', body)
     const { store, sender } = outboxOf(connection)
-    // The pause of a misspelled destination would have no effect, and the user would not notice.
+    // Refuses an unknown destination: a pause for a misspelled one would have no effect, and the user would not notice.
     if (!(await store.destinations()).some((known) => known.destination === destination))
       throw new AdminRefusal(
         404,
@@ -144,7 +150,7 @@ export const HANDLERS = {
     if (asked.action === 'discard') return { discarded: await discardStranded(store, by) }
     const { storeKey } = durableConnection(asked.to)
     const outbox = outboxOf(asked.to)
-    // An outbox that is open has a key.
+    // An open outbox always has a key.
     // eslint-disable-next-line @typescript-eslint/no-non-null-assertion
     const { moved, left } = await moveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
     return { moved, left }

@@ -1,4 +1,4 @@
-/** Data about messages in the admin API. Only the content of a message contains patient data. */
+/** Data about messages for the admin API. Patient data is only in the content of a message. */
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
@@ -28,7 +28,7 @@ export async function messageOf({ store }: Outbox, id: string): Promise<StoredMe
   throw new AdminRefusal(404, 'not_found', 'There is no message with this ID. It may have been removed.')
 }
 
-/** Returns the data of a message that is readable without decryption. */
+/** Returns the data of a message that can be read without the store key. */
 export function messageSummary(
   outbox: Outbox,
   { id, state, destination, owner, attempts, ordered, ...message }: StoredMessage,
@@ -78,13 +78,13 @@ async function outcomeOf(
   }
 }
 
-/** Returns Redox's answer to a delivered message, or the error of the last attempt. */
+/** Returns Redox's response to a delivered message, or the error of the last attempt. */
 function lastAttempt(
   { delivery, error, unknown }: AttemptRecord,
   { state, attempts }: StoredMessage,
 ): Pick<MessageOutcome, 'delivery' | 'error'> {
   const isRetried = state === 'waiting' || state === 'sending'
-  // An error from before a person sent the message again is outdated.
+  // After a person has sent the message again, the error of the earlier attempts is outdated.
   if (attempts === 0 && isRetried) return {}
   if (state === 'delivered' && delivery) {
     const { status, facts } = delivery
@@ -98,7 +98,7 @@ function lastAttempt(
   return { error: { code: failure.code, message, cause } }
 }
 
-/** Returns how certain it is that Redox has the message, for a person who considers sending it again. */
+/** Returns how certain it is that Redox has received the message, for a person who considers sending it again. */
 async function arrivalOf(sealedStore: SealedStore, message: StoredMessage): Promise<Arrival> {
   const { delivery, error } = await sealedStore.recordOf(message)
   if (message.state === 'delivered' || delivery !== undefined) return 'yes'
@@ -107,8 +107,8 @@ async function arrivalOf(sealedStore: SealedStore, message: StoredMessage): Prom
 }
 
 /**
- * Maximum number of earlier messages that are checked. Unordered ones are skipped; they exist only after a change of
- * the setting.
+ * Maximum number of earlier messages that are checked. Only ordered messages delay this message; unordered ones exist
+ * only if the setting for the order was changed.
  */
 const MOST_LOOKED_AT = 20
 
@@ -122,7 +122,7 @@ async function waitingReason(
   const next = Math.max(dueAt, sender.backsOffUntil(destination))
   const reason: WaitingReason = {
     ...(known?.paused === true && { paused: true }),
-    // After failed attempts, a message that is due waits for the back-off of its destination.
+    // After failed attempts, a message that is due also waits for the back-off of its destination.
     ...(next > 0 && { dueAt: wallTime(outbox, next) }),
   }
   if (!ordered) return reason
@@ -134,10 +134,10 @@ async function waitingReason(
   return reason
 }
 
-/** Maximum characters of a text in the content. A document that is a text may be too long for a browser. */
+/** Maximum length of a string in the content: the text of a document may be too long for a browser. */
 const LONGEST_TEXT = 50_000
 
-/** Returns the accepted message without the bytes of files, and Redox's answer. Contains patient data. */
+/** Returns the accepted message without the bytes of its files, and Redox's response. Contains patient data. */
 export async function contentOf({ sealedStore }: Outbox, message: StoredMessage): Promise<ContentResponse> {
   const { message: prepared, files } = await sealedStore.contentOf(message)
   const { delivery, error, unknown } = await sealedStore.recordOf(message)

@@ -1,11 +1,11 @@
-/** Schemas of queries and bodies of the outbox's admin routes. Errors never repeat the request's data. */
+/** Schemas for the queries and bodies of the outbox's admin routes. Error texts never repeat data of the request. */
 import { z } from 'zod'
 import { MOST_HOURS } from '../../src/queue/decisions'
 import { ACTIONS, STATES } from '../../src/queue/types'
 import { AdminRefusal } from './refusal'
 
 const MAX_MESSAGES = 200
-/** Maximum number of audit log lines in one answer. */
+/** Maximum number of audit log lines in one response. */
 export const MAX_LINES = 500
 
 const count = (atLeast: number, atMost: number) =>
@@ -15,14 +15,15 @@ const count = (atLeast: number, atMost: number) =>
     .transform(Number)
     .refine((number) => number >= atLeast && number <= atMost)
 
-/** Schema of a time: milliseconds since 1970, or a text that `Date.parse` accepts, such as ISO 8601. */
+/** Schema of a time: milliseconds since 1970, or a string that `Date.parse` accepts, such as ISO 8601. */
 const time = z
   .union([z.string().max(40), z.number().int().min(0).max(1e15).transform(String)])
   .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
   .refine(Number.isFinite)
 
 /**
- * Schema of a reason: one line of text. It is stored permanently, and control characters could forge lines of a report.
+ * Schema of a reason: a string without line breaks. A reason is stored permanently, and control characters could forge
+ * lines of a report.
  */
 const reason = z
   .string()
@@ -47,7 +48,7 @@ const FILTER = {
 const DECISION = {
   action: z.enum(ACTIONS),
   reason,
-  /** hours of `extend`, not allowed with other actions */
+  /** number of hours for the action `extend`; not allowed with other actions */
   hours: z.number().positive().max(MOST_HOURS).optional(),
   /** true if the message may be sent through another account than the one for which it was accepted */
   otherAccount: z.boolean().default(false),
@@ -78,9 +79,9 @@ const SCHEMAS = {
   stranded: z.discriminatedUnion('action', [
     z.strictObject({
       action: z.literal('give'),
-      /** id of the redox-config node */
+      /** id of the redox-config node that gets the messages */
       to: z.string().max(100),
-      /** store key of the stranded store, if it is not the key of that node */
+      /** store key of the stranded store, if it differs from the key of that redox-config node */
       key: z.string().trim().min(1).max(1000).optional(),
       reason,
     }),
@@ -99,7 +100,7 @@ const DECISION_FIELDS =
 const OTHER_ACCOUNT =
   '. With "otherAccount": true, messages are sent through a different account from the one that they were accepted for.'
 
-/** Usage texts, which answer malformed requests. */
+/** Usage texts that are returned for malformed requests, by route. */
 const USAGE: Record<keyof Schemas, string> = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Provide a reason: up to 200 characters, on one line.',
@@ -132,8 +133,8 @@ export function parse<Name extends keyof Schemas>(name: Name, input: unknown): P
 type Given<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }
 
 /**
- * Returns an object without undefined values: the types of a schema allow them, the parameters of other functions do
- * not.
+ * Returns an object without its undefined properties: the types of a schema allow undefined, but the parameters of
+ * other functions do not.
  */
 export const given = <T extends object>(values: T): Given<T> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never

@@ -1,6 +1,6 @@
 /**
  * Outbox: admin routes for the messages of durable connections, used by a sidebar tab of the editor and by scripts. The
- * routes open no store; `handlers.ts` answers the requests.
+ * routes never open a store; `handlers.ts` handles the requests.
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
@@ -12,7 +12,8 @@ type Handlers = (typeof import('./handlers'))['HANDLERS']
 
 const TOPIC = 'redox/outbox'
 
-// Node-RED can be started again in one process, with another `RED` object: the earlier subscription must end.
+// Node-RED can be started again in one process, with another `RED` object: then the earlier event subscription must
+// end.
 let stopTelling = (): void => undefined
 
 export = function register(RED: NodeAPI): void {
@@ -42,7 +43,7 @@ function addRoutes(RED: NodeAPI): void {
     (name: keyof Handlers): RequestHandler =>
     (request, response) => {
       reply(name, request, response, isVisitor(request)).catch(() =>
-        // An unexpected error may contain any data, so the answer contains no details.
+        // An unexpected error may contain any data, so the HTTP response contains no details.
         response
           .status(500)
           .json({ code: 'unexpected', message: 'Internal error in the outbox. Please report this.' }),
@@ -71,7 +72,7 @@ async function reply(
   response: Response,
   isVisitor: boolean,
 ): Promise<void> {
-  // Loaded with the first request, so that the start of Node-RED takes less time.
+  // Loaded with the first request, so that Node-RED starts faster.
   const [{ HANDLERS }, { errorResponse }] = await Promise.all([
     import('./handlers.js'),
     import('./refusal.js'),

@@ -2,20 +2,20 @@
 import { RedoxError } from '../../src/errors'
 import type { OutboxError } from '../../src/shared/outbox-api'
 
-/** Error of a request that cannot be done, with HTTP status, code and text of the answer. */
+/** Error for a request that cannot be carried out, with the HTTP status, code and text of the response. */
 export class AdminRefusal extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
-    /** further properties of the answer */
+    /** further properties of the response body */
     readonly facts: Partial<OutboxError> = {},
   ) {
     super(message)
   }
 }
 
-/** HTTP statuses of store errors. Other codes mean that the store cannot be used: 503. */
+/** HTTP statuses for store errors. For other codes, the store cannot be used: 503. */
 const STATUS: Record<string, number> = {
   REDOX_STORE_LOST: 409,
   REDOX_STORE_LOCKED: 409,
@@ -24,7 +24,7 @@ const STATUS: Record<string, number> = {
 }
 
 /**
- * Returns status and body of the answer to a failed request.
+ * Returns HTTP status and body of the response to a failed request.
  * @throws the error itself if it is neither a Refusal nor a RedoxError
  */
 export function errorResponse(error: unknown): { status: number; body: OutboxError } {

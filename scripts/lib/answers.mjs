@@ -1,9 +1,9 @@
-// Lines that `npm start` prints about the answers to the buttons that it pressed.
+// Texts that `npm start` prints about the messages that the example flows emitted after their buttons were pressed.
 
 /**
- * @param {{ what: string, type: string }[]} missing answers that did not come, or were wrong
+ * @param {{ what: string, type: string }[]} missing expected messages that were not emitted, or were wrong
  * @param {string} reason a sentence
- * @param {{ button: string, tab: string } | undefined | null} place where the user can ask for them again
+ * @param {{ button: string, tab: string } | undefined | null} place button that emits the messages again, and its tab
  * @returns {string[]} lines
  */
 export function missingLines(missing, reason, place) {
@@ -15,7 +15,7 @@ export function missingLines(missing, reason, place) {
   ]
 }
 
-/** @param {number} wrong number of answers that are missing or wrong */
+/** @param {number} wrong number of messages that are missing or wrong */
 export function summary(wrong) {
   const answers = wrong === 1 ? '1 answer is' : `${wrong} answers are`
   const problem = wrong === 0 ? '' : `\n${answers} missing or wrong.`

@@ -1,4 +1,4 @@
-// Actions of a user with the examples of the course that need more than a button.
+// User actions for the examples that need more than pressing a button.
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 /** @typedef {import('./course.mjs').Action} Action */
 /** @typedef {import('./course.mjs').Host} Host */
 /** @typedef {import('./runtime.mjs').CompleteEvent} CompleteEvent */
-/** @typedef {{ status: number, type: string | null, text: string }} Page `type`: its content-type */
+/** @typedef {{ status: number, type: string | null, text: string }} Page HTTP response; `type`: its Content-Type */
 
 const WITHIN_MS = 30_000
 export const REPORT = 'lab-report.pdf'
@@ -14,9 +14,9 @@ export const REPORT = 'lab-report.pdf'
 export const PRODUCTION = 'c1e5d2a0-3b7f-4d96-8e24-5f60a9b8c713'
 
 /**
- * Waits for a condition.
+ * Waits until a condition is true, with a time limit.
  * @param {() => boolean | Promise<boolean>} happened
- * @returns {Promise<boolean>} whether it became true in time
+ * @returns {Promise<boolean>} true if the condition became true before the time limit
  */
 export async function until(happened) {
   const end = Date.now() + WITHIN_MS
@@ -28,8 +28,9 @@ export async function until(happened) {
 }
 
 /**
- * Example 4: opens the page, sends a form, names the file by RFC 6266, forgets the file, forgets the patient, sends an
- * empty file and one that is too large; then meets a Redox that refuses, one that is down, and one that does not answer.
+ * Example 4 (consent form): opens the page and sends the form: normally, with a file name in RFC 6266 format, without a
+ * file, without a patient, with an empty file and with a file that is too large. Then sends it while Redox refuses the
+ * message, is unavailable, and does not respond.
  * @type {Action}
  */
 export async function fillInTheForm({ pages, folder, deploy }, { flow }) {
@@ -46,7 +47,7 @@ export async function fillInTheForm({ pages, folder, deploy }, { flow }) {
   const withoutFile = await send({ file: new File([], ''), patientId })
   const withoutPatient = await send({ file, patientId: '' })
   const empty = await send({ file: new File([], 'empty.pdf'), patientId })
-  // Only this example uses its connection here, so that its limit and its faults may be changed.
+  // No other example is deployed, so the size limit and the faults of the shared connection may be changed.
   const change = (/** @type {object} */ changes) =>
     deploy(flow.map((node) => (node.type === 'redox-config' ? { ...node, ...changes } : node)))
   await change({ uploadMb: '1' })
@@ -73,7 +74,7 @@ export async function fillInTheForm({ pages, folder, deploy }, { flow }) {
     ...[sent, latin, japanese, withoutFile, withoutPatient, empty, tooLarge, refused, down, unanswered].map(
       ({ text }) => (/0000000004|<b>/.test(text) ? 'a page says more than it should' : undefined),
     ),
-    // Pages may lie under any httpNodeRoot.
+    // The paths of pages depend on the setting httpNodeRoot.
     ...[form, sent, withoutFile].map(({ text }) =>
       /(href|action|src)="(\/|https?:)/.test(text) ? 'a page has an absolute address' : undefined,
     ),
@@ -81,7 +82,7 @@ export async function fillInTheForm({ pages, folder, deploy }, { flow }) {
 }
 
 /**
- * Sends a form as a browser does.
+ * Sends an HTML form as a browser does.
  * @param {string} address
  * @param {Record<string, string | File>} fields
  */
@@ -92,7 +93,7 @@ async function sendForm(address, fields) {
 }
 
 /**
- * Sends the form with the name of the file by RFC 6266 (`filename*=`).
+ * Sends the form with the file name in RFC 6266 format (`filename*=`).
  * @param {string} address
  * @param {File} file
  * @param {string} name
@@ -119,11 +120,11 @@ const pageOf = async (response) => ({
 })
 
 /**
- * @param {string} what name of the page
+ * @param {string} what name of the page for the report of the problem
  * @param {Page} page
  * @param {number} wantedStatus
- * @param {string[]} parts of the text
- * @returns {string | undefined} a problem
+ * @param {string[]} parts strings that the page must contain
+ * @returns {string | undefined} description of the problem; undefined if there is none
  */
 function expected(what, { status, type, text }, wantedStatus, parts) {
   const missing = parts.filter((part) => !text.includes(part))
@@ -132,7 +133,8 @@ function expected(what, { status, type, text }, wantedStatus, parts) {
 }
 
 /**
- * Example 5: a button, a file that grows slowly, one that cannot be sent; then takes a scan away, and deploys.
+ * Example 5 (folder): presses the button, writes one file slowly and one file that cannot be sent. Then deletes a scan
+ * that was sent, and deploys.
  * @type {Action}
  */
 export async function scanIntoTheFolder({ userDir, folder, press, deploy }, { prefix, flow, visits }) {
@@ -166,7 +168,8 @@ export async function scanIntoTheFolder({ userDir, folder, press, deploy }, { pr
 }
 
 /**
- * Example 12: a scan that is there before, a button, one without a patient, one that is no scan.
+ * Example 12 (durable folder): one scan exists before the deploy. Presses the button, then adds a scan without a
+ * patient and a file that is not a scan.
  * @type {Action}
  */
 export async function scanDurably({ userDir, folder, press, deploy }, { prefix, flow, visits }) {
@@ -197,7 +200,8 @@ export async function scanDurably({ userDir, folder, press, deploy }, { prefix, 
 }
 
 /**
- * Example 13: as it comes it does nothing. Without a database: one instance, on the embedded store.
+ * Example 13: the unchanged example does nothing. It is run without a database, as one instance with the embedded
+ * store.
  * @type {Action}
  */
 export async function noteOverHttp({ pages, sandbox, deploy }, { prefix, flow, visits }) {
@@ -227,7 +231,7 @@ export async function noteOverHttp({ pages, sandbox, deploy }, { prefix, flow, v
   }
 }
 
-/** @param {string} folder which may not exist */
+/** @param {string} folder path of a folder that may not exist */
 const namesIn = async (folder) => {
   /** @type {string[]} */
   const names = await readdir(folder).catch(() => [])
@@ -236,7 +240,7 @@ const namesIn = async (folder) => {
 
 /**
  * @param {Host} host
- * @throws if it does not run
+ * @throws if the sandbox does not run
  */
 async function runningSandbox({ sandbox }) {
   const found = await sandbox()
@@ -245,7 +249,8 @@ async function runningSandbox({ sandbox }) {
 }
 
 /**
- * Example 6: a note for each part of the fault plan, once the one before has come to its end, and a wrong one.
+ * Example 6: sends a Notes message for each part of the fault plan, each after the previous message has ended, then an
+ * invalid message.
  * @type {Action}
  */
 export async function meetTheFaults(host, { prefix, visits }) {
@@ -273,8 +278,8 @@ export async function meetTheFaults(host, { prefix, visits }) {
 }
 
 /**
- * Example 9: on the sandbox; as production without a key; as production with a key. The hosts of that production
- * are the sandbox's, so that nothing can leave this machine.
+ * Example 9: sends to the sandbox, then to Production without a key, then to Production with a key. The hosts set for
+ * Production are those of the sandbox, so that nothing leaves this machine.
  * @type {Action}
  */
 export async function switchToProduction(host, { prefix, flow, visits }) {

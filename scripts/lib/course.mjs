@@ -1,5 +1,5 @@
-// The course in `examples/`: the run of each example, and its expected results. Every message that arrives is written as
-// one line, so that a difference is easy to read:
+// The examples in `examples/`: for each example, the actions of a user and the expected results. Every message that
+// arrives at the sandbox is described by one line, so that a difference is easy to read:
 //
 //   Notes:New for af394f14: lab-report.pdf (PDF, embedded)
 import { createHash } from 'node:crypto'
@@ -53,7 +53,8 @@ import {
  * @property {number} [quiet] milliseconds without further messages at the end
  */
 
-// Milliseconds without further messages at the end; longer where a flow looks into a folder every second.
+// Milliseconds without further messages after which an example has ended; longer for flows that read a folder every
+// second.
 const QUIET_MS = 300
 const QUIET_FOLDER_MS = 2_500
 
@@ -63,7 +64,7 @@ const TEXT = 'the text of the button (Plain Text, embedded)'
 const USUAL_PATIENT = '0000000001'
 
 /**
- * The lessons, by the number in an example's file name.
+ * Actions and expected results of the examples, by the number in the file name.
  * @type {Record<number, Lesson>}
  */
 const COURSE = {
@@ -89,7 +90,7 @@ const COURSE = {
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
-      // The answer to this one was lost.
+      // The HTTP response to this message was lost.
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
     ],
     reaches: { d: 3, q: 1, a: 3, b: 7, x: 7 },
@@ -158,8 +159,8 @@ const COURSE = {
 }
 
 /**
- * The differences between the files in `examples/` and the lessons.
- * @param {string[]} names of the files, without the extension
+ * Returns the differences between the list of files in `examples/` and the list of lessons.
+ * @param {string[]} names names of the files, without the extension
  */
 export function courseProblems(names) {
   const numbers = names.map(numberOf)
@@ -174,9 +175,9 @@ export function courseProblems(names) {
 const numberOf = (name) => Number(/^\d+/.exec(name)?.[0])
 
 /**
- * Deploys an example alone, does what a user would do, and compares the results with its lesson.
+ * Deploys one example alone, carries out the actions of its lesson, and compares the results with those in the lesson.
  * @param {Host} host
- * @param {string} name of the file, without the extension
+ * @param {string} name name of the file, without the extension
  * @param {FlowNode[]} flow
  * @returns {Promise<{ arrived: string[], problems: string[] }>}
  */
@@ -237,7 +238,7 @@ async function refusals(host) {
 }
 
 /**
- * Counts the messages that each node gets.
+ * Counts the messages that each node of the running flows receives.
  * @param {Runtime} RED
  */
 function countVisits(RED) {
@@ -249,16 +250,16 @@ function countVisits(RED) {
   const of = (/** @type {string} */ id) => counts.get(id) ?? 0
   return {
     /**
-     * Compares the counts with the least numbers of messages.
+     * Returns true if each of the given nodes has received at least the given number of messages.
      * @param {string} prefix
      * @param {Counts} wanted
-     * @returns {boolean} whether all these nodes have got so many messages, or more
+     * @returns {boolean} true if all of these nodes have received at least these numbers of messages
      */
     ofAll: (prefix, wanted) => Object.entries(wanted).every(([id, count]) => of(prefix + id) >= count),
     /**
      * @param {string} prefix
-     * @param {Counts} wanted exact numbers
-     * @param {string[]} spoken ids of nodes that get at least one
+     * @param {Counts} wanted exact numbers of messages
+     * @param {string[]} spoken ids of nodes that must receive at least one message
      */
     problems: (prefix, wanted, spoken) => [
       ...Object.entries(wanted)
@@ -279,7 +280,7 @@ function countVisits(RED) {
  */
 
 /**
- * A line for each message.
+ * Returns one line for each message.
  * @param {Host} host
  * @param {FlowNode[]} flow
  * @param {readonly ReceivedMessage[]} messages
@@ -295,7 +296,8 @@ async function describeAll(host, flow, messages) {
 }
 
 /**
- * The identifiers that a Data Model message gets from the flow, without those that are generated for each message.
+ * Returns the identifiers in a Data Model message that come from the flow, without those that are generated for each
+ * message.
  * @param {Delivered} delivered
  * @param {FlowNode[]} flow
  */
@@ -313,7 +315,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * @param {ReceivedMessage['files'][number]} file
- * @param {Map<string, string>} known names of contents, by sha256
+ * @param {Map<string, string>} known names of file contents, by SHA-256
  * @param {string | undefined} noteType
  */
 function describeFile({ sha256, contentType, fileType, way }, known, noteType) {
@@ -321,7 +323,8 @@ function describeFile({ sha256, contentType, fileType, way }, known, noteType) {
 }
 
 /**
- * Names of contents by their sha256: the files beside the examples, and the texts that the buttons inject.
+ * Returns names for file contents, by SHA-256: for the files beside the examples, and for the strings that inject nodes
+ * emit.
  * @param {Host} host
  * @param {FlowNode[]} flow
  * @returns {Promise<Map<string, string>>}

@@ -1,5 +1,5 @@
-// Reads a node's HTML the way the Flow Library does: without running it. Values that are no literals are invisible in the
-// library, and let two checks of the scorecard pass without having checked anything.
+// Reads a node's HTML as the Flow Library does, without running its scripts. Values that are not literals are invisible
+// in the library, and make two checks of the Node-RED scorecard pass without checking anything.
 import { parse } from 'acorn'
 
 /**
@@ -15,7 +15,7 @@ import { parse } from 'acorn'
  */
 
 /**
- * The registrations and templates of a node's HTML.
+ * Returns the registrations and templates in a node's HTML.
  * @param {string} html
  * @returns {{ registrations: Registration[], templates: Map<string, Template> }}
  */
@@ -87,7 +87,7 @@ function definitionOf(definition) {
 
 /**
  * @param {AnyNode | undefined} node
- * @returns {SavedProperty[] | undefined} undefined if it is no object
+ * @returns {SavedProperty[] | undefined} undefined if the syntax node is not an object literal
  */
 function inlineObjects(node) {
   if (node?.type !== 'ObjectExpression') return undefined
@@ -98,7 +98,8 @@ function inlineObjects(node) {
 }
 
 /**
- * The properties of an object. Spread and computed ones have no name that can be read: it is `?` then.
+ * Returns the properties of an object literal. The name of a spread or computed property cannot be read; `?` is
+ * returned in its place.
  * @param {AnyNode | undefined} node
  * @returns {[name: string, value: AnyNode | undefined][]}
  */
@@ -120,7 +121,7 @@ function literal(node) {
 // ---- The template -------------------------------------------------------------------------------------
 
 /**
- * The inputs of a template, the ids that its labels refer to, and the conditions of its rows.
+ * Returns the inputs of a template, the ids to which its labels refer, and the conditions of its rows.
  * @param {string} html
  * @returns {Template}
  */
@@ -142,7 +143,7 @@ function fieldsOf(html) {
 
 /**
  * @param {string} html
- * @param {string} tag of a select
+ * @param {string} tag opening tag of a `<select>`
  */
 function optionsOf(html, tag) {
   const start = html.indexOf(tag)
@@ -153,7 +154,7 @@ function optionsOf(html, tag) {
 }
 
 /**
- * @param {string} text of a tag
+ * @param {string} text opening tag
  * @returns {Partial<Record<string, string>>}
  */
 function attributesOf(text) {

@@ -1,6 +1,6 @@
-// Ends the processes that tests have started when the run ends, also by a signal that cannot be handled. Browsers and
-// databases start sessions of their own, so that neither the process group nor the parent leads to them. They inherit the
-// environment: each process of a run is known by a variable in it.
+// Ends the processes that a test run has started when the run ends, even if a signal that cannot be handled kills the
+// run. Browsers and databases start their own sessions, so they cannot be found by process group or parent process. But
+// they inherit an environment variable that identifies the run.
 //
 //   node scripts/lib/leftovers.mjs MARK      waits until its stdin is closed, then ends the processes of that run
 import { spawn } from 'node:child_process'
@@ -11,13 +11,13 @@ import { fileURLToPath } from 'node:url'
 import { codeOf } from './process.mjs'
 
 const VARIABLE = 'REDOX_TEST_RUN'
-/** Time for Node-RED and PostgreSQL to shut down. */
+/** Milliseconds for Node-RED and PostgreSQL to shut down. */
 const GRACE_MS = 5_000
 const FILE = fileURLToPath(import.meta.url)
 
 /**
- * The environment for processes that a run starts. Also starts a process that waits for the end of this one: the kernel
- * closes their pipe, however this process ends.
+ * Returns the environment for processes that a run starts. Also starts a watcher process that waits for the end of this
+ * process: the kernel closes the pipe between them, however this process ends.
  */
 export function endWithThisProcess() {
   const mark = randomUUID()
@@ -26,15 +26,16 @@ export function endWithThisProcess() {
     detached: true,
   })
   watcher.unref()
-  // A pipe to a child is a socket, which its type does not say.
+  // The pipe to a child process is a socket, although its TypeScript type does not show this.
   const pipe = /** @type {import('node:net').Socket} */ (watcher.stdin)
   pipe.unref()
   return { ...process.env, [VARIABLE]: mark }
 }
 
 /**
- * Ends the processes whose environment has this mark: with SIGTERM, and after a while with SIGKILL.
- * @param {NodeJS.ProcessEnv} environment of the run
+ * Ends the processes that have the mark of this run in their environment: with SIGTERM, and after some time with
+ * SIGKILL.
+ * @param {NodeJS.ProcessEnv} environment environment of the run, which contains the mark
  */
 export async function endRun({ [VARIABLE]: mark }) {
   if (mark === undefined) return
@@ -59,7 +60,8 @@ function signal(mark, name) {
 }
 
 /**
- * Ids of the processes of a run; none on systems other than Linux, which do not publish the environment of a process.
+ * Returns the process ids of a run; none on systems other than Linux, which do not publish the environment of a
+ * process.
  * @param {string} mark
  */
 function processesOf(mark) {
@@ -71,7 +73,7 @@ function processesOf(mark) {
 }
 
 /**
- * The environment of a process; empty if it has ended, or belongs to another user.
+ * Returns the environment of a process; empty if the process has ended or belongs to another user.
  * @param {string} pid
  */
 function environmentOf(pid) {

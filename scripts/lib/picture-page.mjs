@@ -1,4 +1,4 @@
-// The page of the editor, as pictures are taken of it.
+// Helpers that prepare the editor's page for screenshots.
 /* global addEventListener, document */
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -37,7 +37,7 @@ export async function showTab(page, topic) {
   }, `the tab ${topic} is shown`)
 }
 
-/** Turns animations off in the page, so that no picture shows a tray on its way. */
+/** Turns animations off in the page, so that no screenshot shows a moving dialog. */
 export function withoutAnimations() {
   addEventListener('DOMContentLoaded', () => {
     const style = document.createElement('style')
@@ -51,9 +51,9 @@ export function withoutAnimations() {
 }
 
 /**
- * Draws a mouse pointer, which screenshots lack.
+ * Draws a mouse pointer into the page, because screenshots do not contain one.
  * @param {Page} page
- * @param {Locator} [target] no pointer is drawn without it
+ * @param {Locator} [target] element at which the pointer is drawn; undefined: no pointer
  */
 export async function pointAt(page, target) {
   const box = await target?.boundingBox()
@@ -74,7 +74,8 @@ export async function pointAt(page, target) {
 }
 
 /**
- * Waits for the PDF viewer, which sends no event when it has drawn: two pictures are the same, and not of one colour.
+ * Waits until the PDF viewer has drawn the page. The viewer emits no event, so this waits for two equal screenshots
+ * that have more than one colour.
  * @param {Locator} locator
  */
 export async function standsStill(locator) {
@@ -91,8 +92,8 @@ export async function standsStill(locator) {
 
 /**
  * @param {() => boolean | Promise<boolean>} isTrue
- * @param {string} what the condition in words
- * @throws if it does not become true in time
+ * @param {string} what description of the condition for the error text
+ * @throws if the condition does not become true before the time limit
  */
 export async function until(isTrue, what) {
   const end = Date.now() + WITHIN_MS

@@ -1,7 +1,7 @@
-// Helpers for servers and child processes that every script would otherwise repeat with its checks.
+// Helpers for servers and child processes that several scripts use.
 
 /**
- * Returns the TCP port of a server that listens.
+ * Returns the TCP port of a listening server.
  * @param {import('node:net').Server} server
  * @throws if the server does not listen, or listens on a pipe
  */
@@ -14,7 +14,7 @@ export function portOf(server) {
 /**
  * Sends a message to the process that forked this one.
  * @param {object} message
- * @param {() => void} [sent] called when the message has left
+ * @param {() => void} [sent] called when the message was sent
  * @throws if this process was not forked
  */
 export function sendToParent(message, sent) {
@@ -23,8 +23,8 @@ export function sendToParent(message, sent) {
 }
 
 /**
- * Collects garbage. The process has to be started with --expose-gc.
- * @throws if it was not
+ * Runs the garbage collector. The process has to be started with --expose-gc.
+ * @throws if the process was started without this option
  */
 export function collectGarbage() {
   if (globalThis.gc === undefined) throw new Error('Start it with node --expose-gc')
@@ -41,7 +41,7 @@ export function pause(milliseconds) {
 }
 
 /**
- * Returns the error code of an error of Node.js, such as `EEXIST`; undefined if it has none.
+ * Returns the code of a Node.js error, such as `EEXIST`; undefined if the error has no code.
  * @param {unknown} error
  */
 export function codeOf(error) {

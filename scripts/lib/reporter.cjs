@@ -1,12 +1,12 @@
-// mocha's dots; at the end the counts and the skipped tests are written as JSON to the file that an environment variable
-// names: `scripts/test.mjs` adds them up.
+// mocha's "dot" reporter, which also writes the counts and the skipped tests as JSON to the file that an environment
+// variable names. `scripts/test.mjs` adds up these files.
 const { writeFileSync } = require('node:fs')
 const { reporters, Runner } = require('mocha')
 
 /** @typedef {{ skipReason?: string, parent?: Skippable | undefined }} Skippable a test or a suite; see `test/lib/skip.ts` */
 
 /**
- * The reason for which a test, or a block around it, was skipped.
+ * Returns the reason for which a test, or a suite that contains it, was skipped.
  * @param {Skippable | undefined} runnable
  */
 function reasonOf(runnable) {

@@ -1,5 +1,5 @@
-// The rows of the dialogs, written once: label, input, one-line hint. Texts come from the catalogue of redox-config
-// (redox.label/hint/example/option.NAME), so a row names nothing but its property.
+// The rows of the dialogs: label, input and one-line hint, in the same form for all nodes. Texts come from the
+// catalogue of redox-config (redox.label/hint/example/option.NAME), so a row needs only the name of the property.
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox'
 const FIELD_TYPES = 'msg,flow,global,str,jsonata,env'
 
@@ -27,7 +27,7 @@ const FIELD_TYPES = 'msg,flow,global,str,jsonata,env'
  */
 export const rows = {
   /**
-   * A typed input with its hidden type.
+   * Returns a typed input, with a hidden input for its type.
    * @type {Row}
    */
   field: (name, options, prefix, texts) =>
@@ -43,7 +43,7 @@ export const rows = {
         : `<input type="${options.kind ?? 'text'}" id="${id}" autocomplete="off"${example}${described}>`,
     ]),
   /**
-   * A list; `literal` values are Redox's own words and are not translated.
+   * Returns a list. `literal` values are Redox's own terms and are not translated.
    * @type {Row}
    */
   choice: (name, options, prefix, texts) =>
@@ -53,7 +53,7 @@ export const rows = {
       '</select>',
     ]),
   /**
-   * A reference to a config node: the editor puts its own controls here, and keeps the width.
+   * Returns a reference to a config node. The editor replaces the input by its own controls, and keeps its width.
    * @type {Row}
    */
   node: (name, options, prefix, texts) =>
@@ -74,7 +74,7 @@ export const rows = {
 
 /**
  * @param {{ name: string, options: RowOptions, prefix: string, texts: RowTexts }} row
- * @param {(parts: InputParts) => string[]} input lines of the input
+ * @param {(parts: InputParts) => string[]} input returns the HTML lines of the input
  */
 function row({ name, options, prefix, texts: { hint, example } }, input) {
   const { icon = 'tag', when, hint: key = name } = options
@@ -98,7 +98,7 @@ function row({ name, options, prefix, texts: { hint, example } }, input) {
 const condition = (when) => (when === undefined ? '' : ` data-when="${when}"`)
 
 /**
- * @param {string} name of the property
+ * @param {string} name name of the property
  * @param {string} value
  * @param {boolean | undefined} literal
  */

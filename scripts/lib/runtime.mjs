@@ -1,4 +1,5 @@
-// Types of the parts of Node-RED's runtime that the scripts use: its published types leave out the nodes of running flows.
+// Types for the parts of Node-RED's runtime that the scripts use. Node-RED's published types do not cover the nodes of
+// running flows.
 
 /**
  * A node of a running flow.
@@ -6,7 +7,7 @@
  */
 
 /**
- * A node as a flow file has it: `id`, `type`, and the saved properties of its type.
+ * Node in a flow file: `id`, `type`, and the saved properties of its type.
  * @typedef {{ id: string, type: string, z?: string } & Record<string, any>} FlowNode
  */
 
@@ -16,29 +17,29 @@
  */
 
 /**
- * The nodes of the runtime.
+ * Access to the nodes of the runtime.
  * @typedef {object} RuntimeNodes
  * @property {(id: string) => RuntimeNode | null} getNode
  * @property {(visit: (node: FlowNode) => void) => void} eachNode
  */
 
 /**
- * Flows to deploy; credentials are within the nodes.
+ * Argument of `setFlows`: flows to deploy. The nodes contain their credentials.
  * @typedef {{ flows: { flows: FlowNode[] }, deploymentType: 'full' | 'nodes' | 'flows' }} FlowsToSet
  */
 
 /**
- * A handler of requests of Node.js, such as an Express app.
+ * Handler of HTTP requests of Node.js, such as an Express app.
  * @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse, next: () => void) => void} Handler
  */
 
 /**
- * Hooks of the runtime; the event depends on the name of the hook.
+ * Hooks of the runtime. The type of the event depends on the name of the hook.
  * @typedef {{ add: (name: string, handler: (event: any) => void) => void, remove: (name: string) => void }} Hooks
  */
 
 /**
- * Node-RED inside this process.
+ * Node-RED runtime in this process.
  * @typedef {Omit<import('node-red').NodeRedApp, 'init' | 'nodes' | 'runtime' | 'hooks'> & {
  *   init: (server: import('node:http').Server, settings: object) => void,
  *   nodes: RuntimeNodes,
@@ -48,7 +49,7 @@
  */
 
 /**
- * The part of a hook's event that tells the node.
+ * Part of a hook event that identifies a node.
  * @typedef {{ id: string, node: { type: string, z?: string } }} HookNode
  * @typedef {{ msg: Message, error?: Error & { code?: string }, node: HookNode }} CompleteEvent
  * @typedef {{ msg: Message, source: HookNode }} SendEvent
@@ -56,7 +57,7 @@
  */
 
 /**
- * Node-RED as a module of `nodesDir` gets it, with the hooks, which the published types leave out.
+ * Node-RED API as the modules in `nodesDir` get it, with the hooks, which the published types lack.
  * @typedef {Omit<import('node-red').NodeAPI, 'nodes' | 'hooks'> & {
  *   nodes: import('node-red').NodeAPI['nodes'],
  *   hooks: Hooks,

@@ -1,5 +1,5 @@
-// The parts of a node's HTML that the build writes from its table of fields (nodes/lib/fields/types.ts): rows of the
-// dialog, the literal `defaults` of the definition, and the help's list of fields.
+// Writes the parts of a node's HTML that the build derives from its table of fields (nodes/lib/fields/types.ts): rows
+// of the dialog, the literal `defaults` of the definition, and the list of fields in the help.
 import { rows } from './rows.mjs'
 
 const CONNECTION = 'redox-config'
@@ -14,10 +14,10 @@ const CONNECTION = 'redox-config'
  */
 
 /**
- * The rows of some fields, each section with its tip around its own.
+ * Returns the rows of some fields. The rows of a section are enclosed by the section, which starts with its tip.
  * @param {readonly Field[]} fields
  * @param {string} prefix `node-input` or `node-config-input`
- * @param {Texts} texts in en-US
+ * @param {Texts} texts catalogue in en-US
  */
 export function rowsOf(fields, prefix, texts) {
   /** @type {string[]} */
@@ -71,7 +71,8 @@ function rowOf(field, prefix, texts) {
 }
 
 /**
- * A condition as the editor reads it: `eventType=New,Replace;fileFrom=message`; undefined if it is always true.
+ * Returns a condition in the format that the editor reads: `eventType=New,Replace;fileFrom=message`; undefined if the
+ * condition is always true.
  * @param {Condition} [condition]
  */
 function conditionText(condition = {}) {
@@ -82,7 +83,8 @@ function conditionText(condition = {}) {
 // ---- The definition -------------------------------------------------------------------------------------
 
 /**
- * An object of JavaScript with every saved property: the Flow Library reads the text and runs nothing.
+ * Returns the `defaults` with every saved property, as JavaScript code of an object literal: the Flow Library reads the
+ * code without running it.
  * @param {Table} table
  */
 export function defaultsOf({ type, version, fields }) {
@@ -94,7 +96,7 @@ export function defaultsOf({ type, version, fields }) {
 }
 
 /**
- * The same for the credentials.
+ * Returns the `credentials`, also as JavaScript code of an object literal.
  * @param {Table} table
  */
 export const credentialsOf = ({ type, fields }) =>
@@ -110,7 +112,7 @@ const objectOf = (lines) => `{\n${lines.map((line) => `        ${line},\n`).join
 /**
  * @param {Field} field
  * @param {string} validate
- * @returns {string[]} properties of an object of JavaScript
+ * @returns {string[]} JavaScript code of the properties of an object literal
  */
 function propertiesOf(field, validate) {
   const { name } = field
@@ -131,8 +133,9 @@ function nodeReference({ name, type, required }) {
 }
 
 /**
- * The validator, which finds checks and conditions in the same table; without any of them there is none.
- * @param {string} type of the node
+ * Returns the code that sets the validator of a field, which reads checks and conditions from the same table; '' for a
+ * field without checks.
+ * @param {string} type type of the node
  * @param {Field} field
  */
 function validator(type, field) {
@@ -148,9 +151,9 @@ const literal = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`
 // ---- The help -------------------------------------------------------------------------------------------
 
 /**
- * A list of all fields but the name, with the labels and hints of the dialog.
+ * Returns the HTML list of all fields except the name, with the labels and hints of the dialog.
  * @param {readonly Field[]} fields
- * @param {Texts} texts in the language of the help
+ * @param {Texts} texts catalogue in the language of the help
  * @param {KindNames} kinds
  */
 export function helpOf(fields, { label: labels, hint: hints }, kinds) {

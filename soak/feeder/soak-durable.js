@@ -1,7 +1,7 @@
 /**
- * A plugin of a Node-RED that is killed again and again: takes files over HTTP for the send nodes, answers as soon as
- * Node-RED reports a message as done (accepted) or failed, and appends the ids of messages that the send nodes emit to a
- * file. A node of a flow cannot do this: deploys would restart it.
+ * Node-RED plugin for the durable soaks, whose Node-RED process is killed repeatedly. Receives files over HTTP and
+ * passes them to the send nodes, sends the HTTP response as soon as Node-RED reports the message as done (accepted) or
+ * failed, and appends the ids of messages that the send nodes emit to a file. Not a node, because deploys would restart it.
  */
 const { appendFileSync, readdirSync } = require('node:fs')
 
@@ -19,7 +19,7 @@ const { SOAK_EMITTED: emitted = '' } = process.env
 /** @param {import('../../scripts/lib/runtime.mjs').NodeApi} RED */
 module.exports = function register(RED) {
   /**
-   * responses by the id of the message
+   * open HTTP responses, by the id of the message
    * @type {Map<string, import('express').Response>}
    */
   const pending = new Map()
@@ -33,11 +33,12 @@ module.exports = function register(RED) {
     else answer?.json({ accepted: msg._msgid })
   })
   RED.hooks.add('onSend.durable', (/** @type {SendEvent[]} */ events) => {
-    // Bytes that the kernel has taken survive a kill of the process.
+    // Synchronous: bytes that were written to the kernel are kept when the process is killed.
     for (const { msg, source } of events) if (isOurs(source)) appendFileSync(emitted, `${msg._msgid}\n`)
   })
 
-  /** Resources that would leak: the heap in bytes after a collection, open descriptors, listeners. */
+  // Reports the resources that could leak: heap in bytes after a garbage collection, open file descriptors, event
+  // listeners.
   RED.httpAdmin.get('/probe', (_request, response) => {
     collectGarbage()
     response.json({
@@ -53,7 +54,7 @@ module.exports = function register(RED) {
     const pieces = []
     for await (const piece of request) pieces.push(piece)
     const found = RED.nodes.getNode(node)
-    // While a deploy is under way, the node is not there.
+    // During a deploy, the node does not exist.
     if (!found) return response.sendStatus(503)
     pending.set(id, response)
     const { destination } = request.query

@@ -1,11 +1,11 @@
 /**
- * A plugin of the Node-RED under test: gives messages to the send nodes as fast as its limits allow, over all deploys,
- * and keeps how Node-RED reports the end of each. A node of a flow cannot do this: deploys would restart it.
+ * Node-RED plugin for the direct soak: passes messages to the send nodes as fast as the limits of the plan allow, also
+ * during deploys, and records the result of each message. Not a node, because deploys would restart it.
  */
 const { createHash, randomFillSync } = require('node:crypto')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-// Bytes of messages without a result; below the limit of the connection, which is not under test here.
+// Maximum bytes of messages without a result. Below the limit of the connection, because this limit is not tested here.
 const MOST_BYTES = 150_000_000
 
 /**
@@ -15,9 +15,9 @@ const MOST_BYTES = 150_000_000
  */
 
 /**
- * @typedef {{ messages: PlannedMessage[], atOnce: number }} Plan `atOnce`: limit of messages without a result
+ * @typedef {{ messages: PlannedMessage[], atOnce: number }} Plan `atOnce`: maximum number of messages without a result
  *
- * @typedef {{ code?: string | undefined, sha256?: string }} End code of the error, or sha256 of the file that was sent
+ * @typedef {{ code?: string | undefined, sha256?: string }} End error code, or SHA-256 of the sent file
  *
  * @typedef {object} Counts
  * @property {number} given
@@ -27,7 +27,7 @@ const MOST_BYTES = 150_000_000
  * @property {number} rssBefore in bytes
  *
  * @typedef {Plan & Counts & { name: string, ends: Map<string, End[]>, files: Map<string, string> }} Run
- *   ends and sha256 of files, by id
+ *   results, and SHA-256 of the files, by id of the message
  */
 
 /** @param {NodeApi} RED */
@@ -84,7 +84,7 @@ async function feed(RED, run) {
 }
 
 /**
- * The node with this id. Waits for it, because it does not exist during a deploy.
+ * Returns the node with this id. Waits for the node, because it does not exist during a deploy.
  * @param {NodeApi} RED
  * @param {string} id
  */
@@ -99,7 +99,7 @@ async function receiver(RED, id) {
 /** @param {number} bytes */
 function pdf(bytes) {
   const file = Buffer.allocUnsafe(bytes)
-  // Random, so that no two files are one.
+  // Random bytes, so that all files differ.
   randomFillSync(file)
   file.write('%PDF-1.7\n')
   file.write('\n%%EOF\n', bytes - 7)
@@ -122,7 +122,7 @@ function ended(run, msg, error) {
 
 /**
  * @param {Run} run
- * @param {boolean} isAsked whether ends and files are wanted before the run is over
+ * @param {boolean} isAsked true if `ends` and `files` are requested before the end of the run
  * @returns {import('../node-red.mjs').RunState}
  */
 const stateOf = ({ given, messages, ends, files, mostRss, rssBefore }, isAsked) => ({

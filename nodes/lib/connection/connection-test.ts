@@ -7,7 +7,7 @@ import { environmentOf, secretTargets, type ConnectionConfig, type ConnectionSec
 import type { TargetEnvironment } from '../../../src/shared/values'
 import { variable, withConnection, withVariables } from './form-connection'
 
-/** Values in the form of a redox-config node, deployed or not. */
+/** Values in the dialog of a redox-config node, which may not be deployed yet. */
 export interface ConnectionForm extends ConnectionTestRequest {
   secrets: { [name in keyof ConnectionSecrets]?: string | undefined }
 }
@@ -20,8 +20,9 @@ export interface ConnectionTestResult extends ConnectionTestResponse {
 const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
 
 /**
- * Fetches a token with the current values of the form. A secret that was not typed is sent only to known hosts: a
- * stored one to those of the deployed node, one from an environment variable also to Redox's own.
+ * Fetches a token with the current values of the form. A secret that the user did not type is sent only to known hosts:
+ * a stored secret to the hosts of the deployed node, a secret from an environment variable also to Redox's standard
+ * hosts.
  */
 export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promise<ConnectionTestResult> {
   const node = RED.nodes.getNode(form.id)
@@ -33,7 +34,7 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     if (target !== 'Sandbox' && !maySendSecrets(secrets, deployedConfig(RED, form.id), config)) {
       return { ok: false, reason: 'secretElsewhere', field: present(SECRETS[kind].at(-1), 'a secret') }
     }
-    // Only one attempt, because a person waits for the result.
+    // A single attempt to fetch the token, because a person waits for the result.
     const once = { ...config, attempts: 1 }
     await withConnection(RED, { config: once, secrets: secrets.values, target }, ({ client }) =>
       client.authenticate(),
@@ -53,14 +54,15 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
   }
 }
 
-/** Returns the host of the token URL; undefined if a URL of the form is wrong, which the error reports. */
+/** Returns the host of the token URL; undefined if a URL in the form is invalid. */
 function hostOf(config: ConnectionConfig): string | undefined {
   const [url = ''] = targetsOf(config) ?? []
   return URL.canParse(url) ? new URL(url).host : undefined
 }
 
 /**
- * Returns a connection as saved in the flows, because Node-RED creates no node for a connection that no node uses yet.
+ * Returns the saved configuration of a connection. Reads the flows, because Node-RED creates no node for a config node
+ * that no other node uses yet.
  */
 function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined {
   let found: ConnectionConfig | undefined
@@ -109,7 +111,8 @@ function maySendSecrets(
   return !secrets.stored && secretTargets({ auth, region }).join() === target
 }
 
-// A deployed connection with a wrong URL has no target. Only errors of the form itself are reported.
+// Returns where the deployed connection sends its secrets; undefined if one of its URLs is invalid. The connection test
+// reports only errors in the form.
 const deployedTarget = (deployed: ConnectionConfig): string | undefined => targetsOf(deployed)?.join()
 
 function targetsOf(config: ConnectionConfig): string[] | undefined {

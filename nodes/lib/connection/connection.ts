@@ -55,7 +55,7 @@ export interface FileSettings {
   folders: string[]
   /** milliseconds for which a file at a path must have been unchanged */
   settleMs: number
-  /** handling of a file whose structure proves that bytes are missing */
+  /** how a truncated file (its structure proves that bytes are missing) is handled: refused, or sent with a warning */
   cutShort: 'refuse' | 'warn'
 }
 
@@ -64,10 +64,10 @@ export interface Connection {
   client: RedoxClient
   /** `sandbox`, or the name of the environment, for statuses and `msg.redox.environment` */
   environment: string
-  /** account that accepted messages are bound to, see {@link accountOf} */
+  /** fingerprint of the Redox account that queued messages belong to, see {@link accountOf} */
   account: string
   sender: FhirSender
-  /** origins that file references may point to */
+  /** origins (scheme, host, port) that a message's references to uploaded files may have */
   origins: string[]
   files: FileSettings
   /** outbox that accepts and sends messages; undefined for direct delivery */
@@ -82,7 +82,7 @@ export interface Subscriber {
   onBacklog: (backlog: ConnectionBacklog) => void
 }
 
-/** Messages that a connection has accepted and not delivered. */
+/** Messages that a connection has accepted for durable delivery but not delivered. */
 export interface ConnectionBacklog {
   /** environment of the connection; empty while the connection is not open */
   environment: string
@@ -99,7 +99,10 @@ export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   connection(): Promise<Connection>
   /** Subscribes a node to results and backlog of durable delivery. Returns a function that ends the subscription. */
   subscribe(user: Node, listener: Subscriber): () => void
-  /** nodes by id: Node-RED passes the connection's status to Status nodes that listen to one of these nodes */
+  /**
+   * subscribed nodes by id. Node-RED reads this property: a Status node that watches one of these nodes also gets the
+   * connection's status
+   */
   users: Record<string, Node>
 }
 
@@ -120,19 +123,29 @@ export function environmentOf(value: unknown): TargetEnvironment {
   )
 }
 
+<<<<<<< HEAD
 /** Parts for opening a connection besides its configuration. */
 interface ConnectionContext {
   sandbox: SandboxContext | undefined
   /** base of relative folders */
+=======
+/** Objects that openConnection() needs in addition to the saved settings. */
+interface ConnectionContext {
+  sandbox: SandboxContext | undefined
+  /** Node-RED's user directory, to which relative folders in the settings refer */
+>>>>>>> mV
   userDir: string
   /** TLS and proxy settings; not used for the sandbox, which runs on this machine */
   network?: Network
   outbox?: Outbox | undefined
-  /** of the redox-config node, whose connections follow one another in deploys */
+  /** id of the redox-config node; successive connections with the same id share their limits */
   id?: string
 }
 
-/** @throws RedoxError REDOX_CONFIGURATION */
+/**
+ * Opens a connection with the saved settings of a redox-config node.
+ * @throws RedoxError REDOX_CONFIGURATION for invalid settings
+ */
 export function openConnection(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
@@ -172,8 +185,9 @@ export function openConnection(
 const sharedLimits = new Map<string, { account: string; limits: SharedLimits }>()
 
 /**
- * Returns the limits that the successive connections of a redox-config node share. Another account or host gets new
- * limits: after a host was corrected, requests must not wait for those that hang at the wrong host.
+ * Returns the limits (concurrency, rate) that the successive connections of a redox-config node share across deploys.
+ * Another account or host gets new limits: after a host was corrected, new requests must not wait for requests that
+ * hang at the wrong host.
  */
 function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): SharedLimits {
   if (id === undefined) return newSharedLimits(settings)
@@ -185,7 +199,7 @@ function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): Shared
   return limits
 }
 
-/** Forgets the limits and the direct messages of a connection that was removed. */
+/** Forgets the shared limits and the direct messages of a redox-config node that was removed. */
 export function forgetConnection(id: string): void {
   sharedLimits.delete(id)
   forgetDirectMessages(id)
@@ -198,7 +212,7 @@ export interface DurableSettings {
   ordered: boolean
   retryFor: number
   keepFor: number
-  /** age from which a waiting message is late */
+  /** age in milliseconds from which a waiting message is reported as late */
   lateAfter: number
 }
 
@@ -206,7 +220,7 @@ const HOUR = 3_600_000
 
 /**
  * Returns the settings of durable delivery; undefined for direct delivery.
- * @param id of the redox-config node
+ * @param id id of the redox-config node
  * @param target environment; published store keys are accepted for the sandbox only
  * @throws RedoxError REDOX_CONFIGURATION
  */
@@ -245,7 +259,10 @@ export function durableSettingsOf(
   }
 }
 
-/** Returns the sentence about the store key to set: no other key can read the messages in an existing store. */
+/**
+ * Returns the part of an error text that explains which store key to set: an existing store can be read only with the
+ * key that it was created with.
+ */
 function whatKeyToSet(
   kind: StoreLocation['kind'],
   { folder, mark }: Extract<StoreLocation, { kind: 'embedded' }>,
@@ -269,12 +286,12 @@ function databaseUrl(url: string): string {
   )
 }
 
-/** Warning for the log, if messages of a connection with credentials are sent to the sandbox. */
+/** Warning for the log: a connection with Redox credentials sends its messages to the sandbox. */
 export const CREDENTIALS_IN_SANDBOX =
   'This connection has Redox credentials, but its environment is Sandbox: its messages stay on this machine, and none ' +
   'of them reaches Redox. Choose the environment of the credentials, or remove the credentials.'
 
-/** Returns true if a credential of the chosen authentication is set. */
+/** Returns true if a credential of the chosen authentication (OAuth or legacy key) is set. */
 export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: ConnectionSecrets): boolean {
   const { auth, clientId, keyId } = asTexts(savedConfig)
   const { privateKey, apiKey, secret } = asTexts(savedSecrets)
@@ -283,8 +300,8 @@ export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: Conn
 }
 
 /**
- * Returns where the secrets of a connection are sent: the token URL and the audience of the assertion, or the legacy
- * URLs.
+ * Returns where the secrets of a connection are sent: for OAuth the token URL and the audience of the assertion, for a
+ * legacy key the URLs that issue and refresh tokens.
  */
 export function secretTargets(saved: ConnectionConfig): string[] {
   const config = asTexts(saved)
@@ -370,14 +387,14 @@ function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hos
   }
 }
 
-// The sandbox has keys of its own, so that real secrets are not used without need.
+// The sandbox uses its own keys, so that real secrets are not used unnecessarily.
 function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: SandboxContext): Credentials {
   if (config.auth === 'legacy') return legacy(sandbox.legacyKey.apiKey, sandbox.legacyKey.secret, hosts)
   return { kind: 'oauth', ...sandbox.oauthKey, tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
 }
 
-// A legacy key is tied to one source (docs/redox-api.md#credentials), in the sandbox to the source of the sandbox's
-// key.
+// A legacy key is tied to one source (docs/redox-api.md#credentials). In the sandbox, a source ID in the settings is
+// replaced by that of the sandbox's legacy key.
 function sandboxSource(config: ConnectionConfig, sandbox: SandboxContext): RedoxSettings['source'] {
   const { id, name } = sourceOf(config)
   return { ...(id !== undefined && { id: sandbox.legacyKey.apiKey }), ...(name !== undefined && { name }) }

@@ -14,20 +14,26 @@ import { waitingText } from './waiting-text'
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
 
-/** Event of `RED.events`: the oldest accepted message has become late, or no message is late any more. */
+/**
+ * Name of the event on `RED.events` that is emitted when the oldest accepted message becomes late, and when no message
+ * is late any more.
+ */
 export const LATE_EVENT = 'redox:outbox-late'
 
-/** Event of `RED.events`: more messages are parked than before. */
+/** Name of the event on `RED.events` that is emitted when more messages are parked than before. */
 export const PARKED_EVENT = 'redox:outbox-parked'
 
-/** Payload of {@link LATE_EVENT} and {@link PARKED_EVENT}, and `msg.status.outbox` of a Status node. No patient data. */
+/**
+ * Payload of {@link LATE_EVENT} and {@link PARKED_EVENT}, also `msg.status.outbox` in messages of a Status node.
+ * Contains no patient data.
+ */
 export interface OutboxState {
   /** number of messages that wait or are being sent */
   waiting: number
   parked: number
   /** seconds since the oldest waiting message was accepted */
   oldestSeconds: number
-  /** true if the oldest message is older than the redox-config node allows */
+  /** true if the oldest waiting message is older than the late limit of the redox-config node */
   isLate: boolean
   /** destinations that are blocked by a parked message, or paused */
   stopped: string[]
@@ -39,7 +45,10 @@ const deployed = new Map<string, DurableConnection>()
 /** Durable connections of this process, by the ids of their redox-config nodes. */
 export const durableConnections: ReadonlyMap<string, DurableConnection> = deployed
 
-/** Number of parked messages when a connection was last closed, by the id of its redox-config node. */
+/**
+ * Number of parked messages when a connection was last closed, and its store location, by the id of the redox-config
+ * node.
+ */
 const parkedAtClose = new Map<string, { place: string; parked: number }>()
 
 /** Durable delivery of a redox-config node: opens the outbox, shows the status, announces results to the send nodes. */
@@ -105,16 +114,14 @@ export class DurableConnection {
     this.RED.events.once('flows:started', this.#onStarted)
   }
 
-  /**
-   * Forgets the number of parked messages of a connection that now delivers directly, because its store is not watched.
-   */
+  /** Forgets the number of parked messages: the connection now delivers directly, so its store is not watched. */
   forgetParkedCount(): void {
     parkedAtClose.delete(this.node.id)
   }
 
   /**
-   * Restores the number of parked messages after a deploy, so that {@link PARKED_EVENT} is emitted only for newly
-   * parked ones.
+   * Restores the number of parked messages after a deploy, so that {@link PARKED_EVENT} is emitted only if further
+   * messages were parked.
    */
   #restoreParkedCount(): void {
     const behind = parkedAtClose.get(this.node.id)
@@ -147,8 +154,8 @@ export class DurableConnection {
   }
 
   /**
-   * Replaces a store that cannot be read with a new store, and opens the new one.
-   * @returns new name of the old store's folder; undefined if there was none
+   * Replaces an unreadable store with a new, empty store, and opens the new store.
+   * @returns new name of the old store's folder; undefined if there was no folder
    * @throws RedoxError REDOX_STORE_LOST if there is no store to replace
    */
   async replaceStore(by: { who: string; reason: string }): Promise<string | undefined> {
@@ -223,7 +230,7 @@ export class DurableConnection {
    */
   async close(withinMs?: number, isRemoved = false): Promise<void> {
     this.#isClosed = true
-    // The redeployed node may have started already.
+    // The redeployed node with the same id may already be registered.
     if (deployed.get(this.node.id) === this) deployed.delete(this.node.id)
     this.RED.events.off('flows:started', this.#onStarted)
     clearTimeout(this.#retryTimer)
@@ -262,8 +269,8 @@ export class DurableConnection {
   }
 
   /**
-   * Reports the waiting messages to all nodes that send over the connection, because other nodes may have accepted
-   * them.
+   * Reports the backlog to all send nodes of the connection: a node is also blocked by messages that another node sent
+   * to the same destination.
    */
   #notifySubscribers(
     destinations: DestinationState[],
@@ -306,7 +313,9 @@ export class DurableConnection {
     this.node.status({ ...status, outbox } as NodeStatus)
   }
 
-  /** Logs an error once, until the store can be used again or the code changes. */
+  /**
+   * Logs an error only if its code differs from the code that was logged last. Reset when the store can be used again.
+   */
   #logOnce(code: string, message: string): void {
     if (this.#loggedCode === code) return
     this.#loggedCode = code

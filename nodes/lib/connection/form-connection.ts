@@ -6,8 +6,8 @@ import { networkOf } from './network'
 import { acquireSandbox, releaseSandbox } from './sandbox-host'
 
 /**
- * Returns the values of a form with `${NAME}` replaced, as Node-RED does in the next deploy. Unset variables stay, and
- * are reported.
+ * Returns the values of a form with `${NAME}` replaced by environment variables, as Node-RED does in the next deploy.
+ * The `${NAME}` of an unset variable is kept, so that a later check reports the variable.
  */
 export function withVariables(
   RED: NodeAPI,
@@ -37,7 +37,7 @@ interface Form {
   target: TargetEnvironment
 }
 
-/** Opens the connection of a form for the time of one call, whether it is deployed or not. */
+/** Opens the connection that a form describes, deployed or not, for the duration of one call. */
 export async function withConnection<T>(
   RED: NodeAPI,
   { config, secrets, target }: Form,

@@ -5,7 +5,7 @@ import { proxyAt, proxyOfEnvironment, type Proxy } from '../../../src/transport/
 import { labelOf } from '../runtime/labels'
 import type { ConnectionConfig } from './read-settings'
 
-/** Network settings of a client. */
+/** TLS and proxy settings of a Redox client. */
 export interface Network {
   tls?: TlsOptions
   proxy?: Proxy
@@ -13,7 +13,9 @@ export interface Network {
 
 /** Node of Node-RED's own type tls-config. */
 interface TlsConfigNode extends Node {
-  /** false if a file of the node cannot be read, or certificate or private key is missing */
+  /**
+   * false if a certificate or key file of the node cannot be read, or if the certificate or the private key is missing
+   */
   valid: boolean
   addTLSOptions(options: TlsOptions): TlsOptions
 }
@@ -26,7 +28,7 @@ interface HttpProxyNode extends Node<{ username?: string; password?: string }> {
 
 /**
  * Returns TLS and proxy settings from Node-RED's own config nodes. Without a proxy node, the proxy comes from
- * environment variables, as in Node-RED's own nodes. A missing config node is an error, so that nothing is sent on
+ * environment variables, as in Node-RED's own nodes. A missing config node is an error, so that no request takes
  * another route than the chosen one.
  * @throws RedoxError REDOX_CONFIGURATION
  */
@@ -64,7 +66,7 @@ function proxyOf({ url = '', noproxy = [], credentials }: HttpProxyNode): Proxy 
   return proxyAt(url, noproxy.join(), username + password === '' ? undefined : { username, password })
 }
 
-/** Warning for the log, if a tls-config node turns off the check of certificates. */
+/** Warning for the log if a tls-config node turns off the verification of server certificates. */
 export const UNVERIFIED =
   'The server certificate is not verified, because "Verify server certificate" is off in the tls-config node. An ' +
   'attacker on the network can read and change tokens and patient data. Add the CA certificate there instead.'

@@ -11,11 +11,14 @@ type Options = { [C in Extract<Fields, { kind: 'choice' }> as C['name']]: C['opt
 type Secret = Extract<Fields, { kind: 'secret' }>['name']
 /** Names of the settings that are numbers above 0. */
 type Amount = Extract<Fields, { checks: readonly ['amount', ...string[]] }>['name']
-/** Settings that are sizes. */
+/** Names of the settings that are sizes, in KB or MB. */
 type Size = Extract<Fields, { bytes: number }>['name']
 type Saved = Exclude<Fields['name'], Secret | 'name'> | 'environmentType'
 
-/** Saved settings of a redox-config node. Each value may be `${ENV}`, which Node-RED replaces at start. */
+/**
+ * Saved settings of a redox-config node. A value may be `${NAME}`, which Node-RED replaces by an environment variable
+ * at start.
+ */
 export type ConnectionConfig = { [N in Saved]?: N extends Amount ? string | number : string }
 
 export type ConnectionSecrets = { [N in Secret]?: string }
@@ -24,7 +27,8 @@ export const configuration = (message: string, field?: string): RedoxError =>
   new RedoxError('REDOX_CONFIGURATION', message, field === undefined ? {} : { field })
 
 /**
- * Returns all values as texts, because a variable of a tab has a type: `${NAME}` may become a number or a boolean.
+ * Returns all values as strings. A value that was `${NAME}` may be a number or a boolean, because the environment
+ * variables of a tab have types.
  * @throws RedoxError REDOX_CONFIGURATION for other types
  */
 export function asTexts<T extends object>(values: T): T {
@@ -95,8 +99,8 @@ export const countIn = (config: ConnectionConfig, name: Amount, fallback: number
   Math.max(1, Math.floor(amountIn(config, name, fallback)))
 
 /**
- * Returns a size in bytes that is set in another unit. Rounded, because e.g. 1.005 * 1000 is a little less than 1005.
- * @param unit in bytes
+ * Returns a size in bytes. Rounded, because e.g. 1.005 * 1000 is a little less than 1005.
+ * @param fallback default in bytes
  */
 export function bytesIn(config: ConnectionConfig, name: Size, fallback: number): number {
   const unit = unitOf(name)

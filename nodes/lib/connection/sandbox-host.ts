@@ -14,9 +14,9 @@ export type SandboxChange = 'started' | 'received' | 'fault' | 'ended'
 const listeners = new Set<(change: SandboxChange) => void>()
 
 /**
- * Subscribes to changes of the running sandbox and of each later one, so that a sidebar tab need not start a sandbox.
- * Returns a function that ends the subscription.
- * @param listener must not throw
+ * Subscribes to changes of the running sandbox, and of each sandbox that is started later, so that a sidebar tab need
+ * not start a sandbox. Returns a function that ends the subscription.
+ * @param listener callback that must not throw
  */
 export function onSandboxChange(listener: (change: SandboxChange) => void): () => void {
   listeners.add(listener)
@@ -28,12 +28,13 @@ function notifyListeners(change: SandboxChange): void {
 }
 
 /**
- * Returns the sandbox of the process, which the first call starts. Each call needs a call of {@link releaseSandbox}.
+ * Returns the sandbox of the process, which the first call starts. Each call must be matched by a call of
+ * {@link releaseSandbox}.
  */
 export function acquireSandbox(): Promise<Sandbox> {
   users++
   clearTimeout(linger)
-  // The next call tries again after a failed start.
+  // After a failed start, the next call starts the sandbox again.
   shared ??= start().catch((error: unknown) => {
     shared = undefined
     throw error
@@ -42,11 +43,11 @@ export function acquireSandbox(): Promise<Sandbox> {
 }
 
 async function start(): Promise<Sandbox> {
-  // Loaded only here: a flow that sends to Redox itself does not need the sandbox.
+  // Imported only when needed: a connection to the real Redox does not use the sandbox.
   const { startSandbox } = await import('../../../src/sandbox/index.js')
   const started = await startSandbox()
   started.unref()
-  // The listeners end together with the sandbox and need not be removed.
+  // The sandbox discards these event listeners when it closes, so they need not be removed.
   started.onReceived(() => notifyListeners('received'))
   started.onFault(() => notifyListeners('fault'))
   notifyListeners('started')
@@ -68,7 +69,7 @@ export interface SandboxAccess {
 
 /**
  * Acquires the sandbox like {@link acquireSandbox}. If faults are to be simulated or some destinations are not
- * subscribed, the connection gets a listener (port) of its own, so that other connections are not affected.
+ * subscribed, the connection gets its own listening port, so that other connections are not affected.
  * @param faults fault plan
  * @param subscribed destination ids separated by line breaks, spaces, commas or semicolons; empty: all
  * @throws RedoxError REDOX_CONFIGURATION for an invalid plan or list

@@ -16,17 +16,19 @@ import { durableConnections } from './durable-connection'
 import type { Outbox } from '../queue/outbox'
 
 /**
- * Stranded stores: stores with queued messages that no connection delivers, because it was removed, disabled or copied,
- * delivers directly now, or has another store. After each start of the flows, all stores of the user directory and of
- * the databases that connections name are checked. The log names the stranded ones, the outbox shows them.
+ * Stranded stores: stores with queued messages that no connection delivers, because their connection was removed,
+ * disabled or copied, now delivers directly, or now uses another store. After each start of the flows, all stores in
+ * the user directory and in the databases that connections name are checked. The log and the outbox tab report stranded
+ * stores.
  */
 
-/** Stranded stores by the names that `redox-store` uses, e.g. `embedded:3f2a`. */
+/** Stranded stores by the names that the command `redox-store` uses, e.g. `embedded:3f2a`. */
 const stranded = new Map<string, ListedStore>()
 export const strandedStores: ReadonlyMap<string, ListedStore> = stranded
 
 /**
- * Milliseconds for which another Node-RED may restart. A database store that was used more recently is not stranded.
+ * Milliseconds that another Node-RED may take to restart. A database store that was used more recently than that may
+ * belong to another Node-RED, so it is not stranded.
  */
 const IDLE_MS = 120_000
 
@@ -58,7 +60,7 @@ function refresh(): Promise<void> {
 }
 
 async function check(RED: NodeAPI): Promise<void> {
-  // The stores of connections are known after the first attempt to open them.
+  // The store locations of connections are known only after the first attempt to open the stores.
   await Promise.all([...durableConnections.values()].map(({ opened }) => opened))
   if (!isRunning) return
   const owners = new Map([...durableConnections].map(([id, { place }]) => [id, place]))
@@ -72,17 +74,17 @@ async function check(RED: NodeAPI): Promise<void> {
 async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   const { userDir } = RED.settings
   if (userDir === undefined) return []
-  // No module is loaded where there are no stores.
+  // Without any store, no further module is loaded.
   if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
   const { embeddedIds, summaryOf } = await import('../../../src/queue/list-stores.js')
   const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
   const stores: ListedStore[] = []
   for (const id of ids) {
-    // Loads most of the package, which is not needed where there are no stores.
+    // Imported only for existing stores, because this module loads most of the package.
     const { whileClosed } = await import('../queue/outbox.js')
     const listed = await whileClosed(locationIn(userDir, id), () => summaryOf(userDir, id))
     if (listed) stores.push(listed)
-    // The connection still sends messages from before a deploy. The store is checked again later.
+    // The store is still open, to send messages from before a deploy. It is checked again later.
     else setTimeout(() => void refresh(), AGAIN_MS).unref()
   }
   return stores
@@ -102,7 +104,8 @@ async function inDatabases(RED: NodeAPI, owners: Owners): Promise<ListedStore[]>
 }
 
 /**
- * Returns the URLs of databases that durable connections use, or that connections with direct delivery still contain.
+ * Returns the URLs of databases that durable connections use, and of databases in the settings of connections that
+ * deliver directly now.
  */
 async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
   const urls = new Set<string>()
@@ -126,15 +129,18 @@ async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
 type Owners = ReadonlyMap<string, StoreLocation | undefined>
 
 /**
- * Returns true if a connection has the store. While its location is not known, a connection may have either kind of
- * store.
+ * Returns true if a deployed connection uses the store. A connection whose store location is not known yet may use
+ * either kind of store.
  */
 const belongsTo = (owners: Owners, kind: StoreLocation['kind'], id: string): boolean =>
   owners.has(id) && (owners.get(id)?.kind ?? kind) === kind
 
 const nameOf = ({ id, place }: ListedStore): string => `${place.kind}:${id}`
 
-/** Returns true for a store with undelivered messages or an error. A locked store is in use by another process. */
+/**
+ * Returns true for a store with undelivered messages or an error. A locked store is in use by another process, so it is
+ * not stranded.
+ */
 const isStranded = ({ waiting, parked, code }: ListedStore): boolean =>
   waiting + parked > 0 || (code !== undefined && code !== 'REDOX_STORE_LOCKED')
 
@@ -159,7 +165,7 @@ function logFailure(RED: NodeAPI, error: unknown): void {
 /**
  * Moves the messages of a stranded store to a connection whose store is open. Messages that were accepted for another
  * account are parked in the new store.
- * @param key of the stranded store; undefined: the key of the connection's store
+ * @param key key of the stranded store; undefined: the key of the connection's store
  * @throws RedoxError REDOX_STORE_…
  */
 export async function moveStranded(
@@ -207,7 +213,7 @@ export async function discardStranded({ place }: ListedStore, { who, reason }: M
     try {
       for (const state of ['waiting', 'parked'] as const)
         for await (const { id, reason: why } of messagesOf(store, { state })) {
-          // The new store has this message, too: the interrupted move has to be completed.
+          // An interrupted move has already copied this message to another store. The move has to be completed instead.
           if (why === MOVING) continue
           await store.applyAction(id, 'discard', { who, reason, now: store.clock.now() })
           count++

@@ -4,7 +4,7 @@ import { generateKeys } from '../../../src/auth/key-pair'
 import { testConnection } from '../connection/connection-test'
 import { preview } from './preview'
 
-/** Values of a form's fields. */
+/** Values of the fields of a form, by name. */
 const properties = z.record(
   z.string().max(100),
   z.union([z.string().max(100_000), z.number(), z.boolean(), z.null()]).optional(),
@@ -13,7 +13,7 @@ const secret = z.string().max(100_000).optional()
 const TEST = z.strictObject({
   id: z.string().max(100),
   config: properties,
-  /** secrets that were typed into the form; the stored secret is used for a missing one */
+  /** secrets that were typed into the form; for a secret that was not typed, the stored secret is used */
   secrets: z.strictObject({ privateKey: secret, apiKey: secret, secret }),
 })
 const PREVIEW = z.strictObject({
@@ -23,8 +23,8 @@ const PREVIEW = z.strictObject({
   connectionId: z.string().max(100),
   connection: properties,
   /**
-   * values of environment variables that the editor knows, deployed or not; null: the value is known only when the flow
-   * runs
+   * environment variables that the editor can read, from deployed and undeployed flows; null: the value is known only
+   * when the flow runs
    */
   variables: z.record(z.string().max(1000), z.string().max(100_000).nullable()).optional(),
 })
@@ -45,7 +45,7 @@ const QUESTIONS = {
 
 export type QuestionName = keyof typeof QUESTIONS
 
-/** Returns the answer to a request of a dialog; undefined for a malformed request. */
+/** Returns the response body for a request of a dialog; undefined for a malformed request. */
 export async function answerTo(RED: NodeAPI, name: QuestionName, body: unknown): Promise<unknown> {
   const { schema, answer } = QUESTIONS[name]
   const input = schema.safeParse(body)

@@ -23,7 +23,7 @@ export interface Preview extends PreviewResponse {
   environment?: TargetEnvironment
 }
 
-/** Returns the requests that a node would make for a small PDF and an invented patient. Nothing is sent. */
+/** Returns the requests that a node would send to Redox for a small PDF and an invented patient. Nothing is sent. */
 export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview> {
   const warnings: string[] = []
   const sampled: SampledField[] = []
@@ -96,7 +96,7 @@ function inForm(table: Table, found: Problem): PreviewProblem {
 const TEXT_NOTE = new Set(['Plain Text', 'Rich Text'])
 const DYNAMIC = new Set(['msg', 'flow', 'global', 'jsonata'])
 
-/** Values of a form, with samples for fields that refer to a message or to context. */
+/** Values of a form. A field that refers to the message or to the context gets a sample value. */
 class SampleInputs extends Inputs {
   readonly #form: PreviewForm
 
@@ -138,7 +138,7 @@ class SampleInputs extends Inputs {
 // A preview does not read files from paths.
 const FROM_MESSAGE = { fileFrom: 'message' }
 
-// Smallest file that every PDF reader accepts.
+// Smallest PDF that every PDF reader accepts.
 const PDF = Buffer.from(
   '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n' +
     '3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n',

@@ -1,4 +1,4 @@
-/** Fields of the messages of the Data Model API. */
+/** Fields of nodes that send messages to the Data Model API. */
 import { contentType, filename, redoxFileType, way, WITH_FILE } from './file'
 import { section, type Field } from './types'
 
@@ -13,7 +13,7 @@ export const DESTINATION_IDS = {
   sample: '00000000-0000-4000-8000-000000000000',
 } as const satisfies Field
 
-/** Patient identifier by which the receiver finds the patient. */
+/** Fields for the patient identifier, by which the receiver finds the patient. */
 export const PATIENT_ID = [
   {
     name: 'patientId',
@@ -97,12 +97,12 @@ export const EVENT_TYPES = {
   literal: true,
 } as const satisfies Field
 
-/** Condition for a message with a file: a Delete has none. */
+/** Condition under which a message contains a file: for every event type except Delete. */
 export const HAS_FILE = { eventType: ['New', 'Replace'] } as const
 
 /**
  * Returns the fields that describe a document.
- * @param part of the message that contains the values
+ * @param part top-level property of the message that contains the document, e.g. `Media`
  */
 export const documentRows = <const P extends string>(part: P) =>
   [

@@ -1,4 +1,4 @@
-/** Fields for messages of the FHIR API. In a path, `main` is the operation's main resource. */
+/** Fields of nodes that send messages to the FHIR API. In a path, `main` is the operation's main resource. */
 import { GENDERS, LOINC } from '../../../src/shared/values'
 import { contentType, filename, way, WITH_FILE } from './file'
 import { section, type Field } from './types'
@@ -13,7 +13,7 @@ export const SLUG = {
   sample: 'sample-destination',
 } as const satisfies Field
 
-/** Patient identifier by which the receiver finds the patient. */
+/** Fields for the patient identifier, by which the receiver finds the patient. */
 export const PATIENT_ID = [
   {
     name: 'patientId',
@@ -21,7 +21,7 @@ export const PATIENT_ID = [
     icon: 'id-card-o',
     set: 'identifierOfPatient',
     checks: ['required'],
-    // `entry` is the path of the problem that a Bundle has no Patient.
+    // A Bundle without a Patient is reported as a problem at the path `entry`.
     problemsAt: ['entry', 'Patient.identifier'],
     sample: '0000000001',
   },
@@ -70,7 +70,7 @@ export const PATIENT = section('patient', [
 
 /**
  * Returns the fields for the file of a FHIR message.
- * @param hintOfPlace catalogue key of the hint at the attachment path
+ * @param hintOfPlace catalogue key of the hint for the field `place`, the path of the attachment in the resource
  */
 export const fhirFile = <const H extends string>(hintOfPlace: H) =>
   section('file', [
@@ -80,7 +80,7 @@ export const fhirFile = <const H extends string>(hintOfPlace: H) =>
     { name: 'place', kind: 'text', icon: 'crosshairs', hint: hintOfPlace, when: WITH_FILE },
   ])
 
-/** Sample of a time in FHIR's format. */
+/** Sample time in the FHIR formats `instant` and `dateTime`. */
 export const SAMPLE_TIME = '2026-01-31T09:00:00Z'
 
 export const CODE_SYSTEMS = [LOINC, 'http://snomed.info/sct'] as const
@@ -94,7 +94,7 @@ export const CATEGORY = {
   suggest: ['LAB', 'RAD', 'CG', 'PAT', 'vital-signs', 'laboratory', 'imaging'],
 } as const satisfies Field
 
-/** Returns the fields for the sender's own identifier of the resource. */
+/** Returns the fields for the identifier that the sender gives to the resource. */
 export const identifierRows = <const H extends string>(hint: H) =>
   [
     {

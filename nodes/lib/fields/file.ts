@@ -1,7 +1,7 @@
 /** Fields for the file of a message: its source, name and type. */
 import type { Condition, Field, Target } from './types'
 
-/** Redox's names of the file types that senders use (Data Model documentation: `FileType`). */
+/** Values of Redox's `FileType` (Data Model documentation) for the file types that senders use. */
 const FILE_TYPES = ['PDF', 'JPG', 'PNG', 'TIFF', 'GIF', 'TEXT', 'RTF', 'XML', 'DOCX', 'DCM'] as const
 
 const MIME_TYPES = [
@@ -17,15 +17,15 @@ export const FILE_SOURCES = ['message', 'path', 'none'] as const
 
 export const WAYS = ['auto', 'embed', 'upload'] as const
 
-/** APIs of the message that will refer to an uploaded file. */
+/** APIs whose messages can refer to an uploaded file. */
 export const UPLOAD_APIS = ['fhir', 'datamodel'] as const
 
 export const WITH_FILE = { fileFrom: ['message', 'path'] } as const
 
 /**
  * Returns the fields for the source of a file.
- * @param when condition for a message with a file
- * @param problemsAt paths of the message that contain the file
+ * @param when condition under which a message contains a file
+ * @param problemsAt paths in the message whose problems are shown at the field *File*
  */
 export const fileRows = <const W extends Condition>(when: W, problemsAt: readonly string[] = []) =>
   [
@@ -55,7 +55,7 @@ export const fileRow = <const W extends Condition>(when: W, problemsAt: readonly
 
 /**
  * Returns the field for the name of a file.
- * @param target path of the message that the field fills if there is no file
+ * @param target path in the message that the field fills if the message has no file
  */
 export const filename = <const W extends Condition>(when: W, target: Target = {}) =>
   ({

@@ -1,11 +1,11 @@
-/** Questions to a table of fields that only the runtime asks: which place of a message belongs to which field. */
+/** Functions, used only by the runtime, that relate the paths in a message to the fields that fill them. */
 import { SETTERS } from '../../../src/message/setters'
 import type { Table, TypedField } from './types'
 
 export const typedFields = ({ fields }: Table): TypedField[] =>
   fields.filter((field) => field.kind === 'typed')
 
-/** Returns the path of the message that a field fills; undefined for a field that fills none. */
+/** Returns the path in the message that a typed input fills; undefined for an input that fills no path. */
 export const pathOf = ({ path, set }: TypedField): string | undefined =>
   set === undefined ? path : SETTERS[set]
 
@@ -29,13 +29,18 @@ function placesOf(table: Table): ReadonlyMap<string, string> {
   return found
 }
 
-/** Main resource types of FHIR operations, which paths in a table call `main`. */
+/**
+ * Types of the main resources of FHIR operations. Paths in a table of fields contain `main` in place of these types.
+ */
 const MAIN = new Set(['DiagnosticReport', 'Observation', 'DocumentReference'])
 
-/** Path of a problem in a FHIR resource, e.g. `entry[1].resource.status (Observation)`. */
+/** Pattern for the path of a problem in a FHIR resource, e.g. `entry[1].resource.status (Observation)`. */
 const IN_RESOURCE = /^entry\[\d+\]\.resource\.(.+) \((\w+)\)$/
 
-/** Returns the name of the field that fills a path of a message; undefined if there is none. */
+/**
+ * Returns the name of the field that fills a path in the message, or that shows the problems of this path; undefined if
+ * there is no such field.
+ */
 export function fieldAt(table: Table, path: string): string | undefined {
   const [, rest, type = ''] = IN_RESOURCE.exec(path) ?? []
   const whole = withoutIndexes(rest === undefined ? path : `${MAIN.has(type) ? 'main' : type}.${rest}`)

@@ -9,7 +9,7 @@ const LEGACY = { auth: ['legacy'] } as const
 const DURABLE = { delivery: ['durable'] } as const
 export const SANDBOX = { environmentType: ['environment'], environment: ['Sandbox'] } as const
 
-/** Returns a field for a number above 0. If the field is empty, the default that it shows is used. */
+/** Returns a field for a number above 0. An empty field means the default, which its placeholder shows. */
 const amount = <const N extends string, const W extends Condition>(name: N, icon: string, when: W) =>
   ({ name, kind: 'text', icon, when, checks: ['amount'] }) as const satisfies Field
 
@@ -19,14 +19,17 @@ const MB = 1_000_000
 const size = <const N extends string>(name: N, icon: string, bytes: number) =>
   ({ ...amount(name, icon, {}), bytes }) as const satisfies Field
 
-/** A size that is no more than others. */
+/** Returns a field for a size that must not exceed the sizes in the fields that `notAbove` names. */
 const limited = <const N extends string, const O extends readonly string[]>(
   name: N,
   bytes: number,
   notAbove: O,
 ) => ({ ...size(name, 'compress', bytes), checks: ['amount', 'limits'], notAbove }) as const satisfies Field
 
-/** Asked for with one kind of key. */
+/**
+ * Returns the properties of a credential field: it is shown for one kind of credentials, and is not checked for the
+ * sandbox.
+ */
 const ofAccount = <const W extends Condition>(when: W) => ({ when, notInSandbox: true }) as const
 
 const url = <const N extends string>(name: N, icon: string) =>
@@ -151,7 +154,7 @@ export const settings = table('redox-config', 1, [
   ]),
 ])
 
-/** The unit of a size, in bytes. */
+/** Returns the number of bytes in the unit of a size field; 1 for other fields. */
 export function unitOf(name: string): number {
   const field = fieldNamed(settings, name)
   return (field?.kind === 'text' ? field.bytes : undefined) ?? 1

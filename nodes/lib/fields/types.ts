@@ -1,7 +1,7 @@
 /**
- * Fields of a node type, as data. The build uses them for the published dialog and the list in the help, the editor for
- * checks and suggestions, and the runtime to fill messages. Without Node.js imports, because browsers load this file,
- * too.
+ * Fields of a node type, as data. The build uses them for the published dialog and the list of fields in the help, the
+ * editor for checks and suggestions, and the runtime to fill messages. Must not import Node.js modules, because
+ * browsers load this file, too.
  */
 import type { Setter } from '../../../src/message/setters'
 import type { Check } from '../../../src/shared/checks'
@@ -13,7 +13,7 @@ export type InputType =
 /** Condition that is true if each named choice has one of the listed values. An empty condition is always true. */
 export type Condition = Readonly<Record<string, readonly string[]>>
 
-/** Part of a dialog that opens and closes. Its title, and its tip if there is one, are in the catalogue. */
+/** Collapsible section of a dialog. The title of the section, and its tip if it has one, are in the catalogue. */
 export interface Section {
   name: string
   /** true if the section is open when the dialog opens */
@@ -27,7 +27,7 @@ interface AnyField {
   name: string
   /** name of a Font Awesome icon, without `fa-` */
   icon: string
-  /** section of the dialog; undefined for the first rows, which are in none */
+  /** section of the dialog; undefined for the first rows of the dialog, which are in no section */
   section?: Section
   /** catalogue key of the hint, if it differs from the name of the field */
   hint?: string
@@ -36,24 +36,30 @@ interface AnyField {
   checks?: readonly Check[]
   /** condition for the checks of a field that is always shown */
   checksWhen?: Condition
-  /** The sandbox of this package has its own: nothing is checked while the connection is, or may be, to it. */
+  /**
+   * true for a setting that the sandbox replaces with its own value: not checked while the connection uses, or may use,
+   * the sandbox
+   */
   notInSandbox?: true
-  /** a note beneath the row, by its key in the catalogue */
+  /** tip that is shown below the row: catalogue key, and condition */
   tip?: { text: string; when: Condition }
   /** name of a file in nodes/lib/dialog with HTML that is shown below the row */
   part?: string
-  /** other paths of a message, without indexes, whose problems are shown at this field */
+  /** other paths in a message, without array indexes, whose problems are shown at this field */
   problemsAt?: readonly string[]
 }
 
-/** Path of a message that a typed input fills. */
+/** Part of a message that a typed input fills. */
 export interface Target {
   path?: string
-  /** setter in place of a path, for a value that identifies an element of a list, or belongs to such an element */
+  /**
+   * setter that is used in place of a path, for a value that identifies an element of an array or belongs to such an
+   * element
+   */
   set?: Setter
-  /** name of another field: without a value there, this field is not sent, e.g. the type of an ID */
+  /** name of another field: if that field has no value, this field is not sent. Example: the type of an ID */
   with?: string
-  /** true if filled only in messages without a file, because a file has its own name and type */
+  /** true if the field fills only messages without a file: a file has its own name and type */
   withoutFile?: true
 }
 
@@ -61,18 +67,19 @@ export interface Target {
 export interface TypedField extends AnyField, Target {
   kind: 'typed'
   types?: readonly InputType[]
-  /** value in a new node */
+  /** default value in a new node */
   value?: string
   valueType?: InputType
-  /** values of an input type that this package adds */
+  /** values to choose from, for an input type that this package adds */
   options?: readonly string[]
   /** suggested values; other values are allowed */
   suggest?: readonly string[]
   /**
-   * sample in the preview for a value from the message: `null` for no value; default: a text with the name of the field
+   * sample that the preview uses for a value from the message; `null`: no value; default: a string with the name of the
+   * field
    */
   sample?: unknown
-  /** true if the value is detected from the file: a message without this value is not incomplete */
+  /** true if the value can be detected from the file: a message is complete without a value in this field */
   detected?: true
 }
 
@@ -80,25 +87,25 @@ export interface TypedField extends AnyField, Target {
 export interface ChoiceField extends AnyField {
   kind: 'choice'
   options: readonly [string, ...string[]]
-  /** true if the options are terms of Redox, which are not translated */
+  /** true if the options are Redox's own terms, which are not translated */
   literal?: true
   validator?: CredentialValidator
 }
 
 export interface TextField extends AnyField {
   kind: 'text'
-  /** true for a text of several lines */
+  /** true for multi-line text */
   lines?: true
-  /** unit of a size, in bytes */
+  /** unit of a size, as a number of bytes */
   bytes?: number
-  /** names of sizes that it may not be above, checked by `limits` */
+  /** names of other size fields, whose sizes this size must not exceed (check `limits`) */
   notAbove?: readonly string[]
   validator?: CredentialValidator
 }
 
 /**
- * Names of validators for values that depend on credentials: the secrets of the chosen kind of key, the ID of a key,
- * and the secrets of the store.
+ * Names of validators for values that depend on credentials. `secrets`: the secrets of the chosen kind of key, and of
+ * the store; `keyId`: the ID of a key.
  */
 export type CredentialValidator = 'secrets' | 'keyId'
 
@@ -112,7 +119,7 @@ export interface NodeField extends AnyField {
   kind: 'node'
   type: string
   required: boolean
-  /** true, or a condition, for a connection that must suit the FHIR API */
+  /** true, or a condition, if the connection must be usable for the FHIR API */
   fhir?: true | Condition
 }
 
@@ -137,19 +144,19 @@ interface FieldWithOptions {
   options: readonly string[]
 }
 
-/** Conditions that a table can decide: by its choice fields, and by the types of its typed inputs. */
+/** Conditions that can be used in a table: on its choice fields, and on the types of its typed inputs. */
 export type ConditionOf<F extends readonly Field[]> = {
   readonly [C in Extract<F[number], FieldWithOptions> as C['name']]: readonly C['options'][number][]
 } & {
   readonly [T in Extract<F[number], { types: readonly string[] }> as `${T['name']}Type`]: T['types']
 }
 
-/** Names and values in a condition that the table cannot decide. */
+/** Names and values in a condition that do not exist in the table. */
 type Undecidable<W, C> =
   Exclude<keyof W, keyof C> | { [N in keyof W & keyof C]: Exclude<Each<W[N]>, Each<C[N]>> }[keyof W & keyof C]
 type Each<List> = List extends readonly (infer One)[] ? One : never
 
-/** Names that a field refers to and that the table does not contain. */
+/** Names that a field refers to and that do not exist in the table. */
 type UnknownName<One, F extends readonly Field[]> =
   | (One extends { when: infer W } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { checksWhen: infer W } ? Undecidable<W, ConditionOf<F>> : never)
@@ -165,12 +172,15 @@ type UnknownIn<F extends readonly Field[]> = F[number] extends infer One
     : never
   : never
 
-/** Error type that the compiler shows for an unknown name. No object has this property. */
+/** Type that makes the compiler report an unknown name. No object has this property. */
 interface UnknownNameError<Name> {
   'not in the table': Name
 }
 
-/** Returns a table of fields. Does not compile if a condition, or the field named in `with`, does not exist. */
+/**
+ * Returns a table of fields. Does not compile if a condition, `with` or `notAbove` refers to a name that is not in the
+ * table.
+ */
 export const table = <const F extends readonly Field[]>(
   type: string,
   version: number,
@@ -179,7 +189,7 @@ export const table = <const F extends readonly Field[]>(
 
 type InSection<F extends readonly Field[], S> = { readonly [I in keyof F]: F[I] & { section: S } }
 
-/** Returns fields with their section of the dialog. */
+/** Returns the fields with their section of the dialog set. */
 export function section<const F extends readonly Field[]>(
   name: string,
   fields: F,

@@ -4,15 +4,15 @@ import { NOTHING_SENT, notSent, RedoxError } from '../../../src/errors'
 
 /**
  * Returns the error for Catch nodes. Sets `statusCode` of the message to the HTTP status for the caller of the flow,
- * and so replaces the status of an earlier answer.
+ * which also replaces the `statusCode` of an earlier HTTP response.
  */
 export function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
   const error = cause instanceof RedoxError ? cause : internalError(cause)
-  // Reflect.set() returns false for a message that cannot be changed. A setter may throw.
+  // Reflect.set() returns false for a frozen message. A setter of the message may throw.
   try {
     Reflect.set(msg, 'statusCode', error.statusCode)
   } catch {
-    // The Catch node gets the message unchanged.
+    // The message cannot be changed: the Catch node gets it without a new `statusCode`.
   }
   return error.code === 'REDOX_CONFIGURATION' && !error.message.includes(NOTHING_SENT)
     ? notSent(error)
@@ -20,11 +20,11 @@ export function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
 }
 
 /**
- * Returns a RedoxError for an unexpected error of this package. The text may contain anything, so only the error's type
- * is kept.
+ * Returns a RedoxError for an unexpected error of this package. The error text may contain any data, so only the type
+ * of the error is kept.
  */
 function internalError(error: unknown): RedoxError {
-  // Not `instanceof`: a getter of a message may throw an error from the vm context of a Function node.
+  // Not `instanceof`: an error that a getter of a message throws may come from the vm context of a Function node.
   const kind = types.isNativeError(error) ? kindOf(error) : typeof error
   const internal = new RedoxError(
     'REDOX_INTERNAL',
@@ -34,7 +34,7 @@ function internalError(error: unknown): RedoxError {
   return internal
 }
 
-// The name of an error may contain any text.
+// `name` of an error may contain any text, so only known names are kept.
 const kindOf = ({ name }: Error): string => (/^[A-Z][a-z]{1,9}Error$/.test(name) ? name : 'Error')
 
 const frames = ({ stack, message }: Error): string =>

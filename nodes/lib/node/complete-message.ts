@@ -4,17 +4,17 @@ import type { MessageAnswer } from './in-flight-message'
 type Message = NodeMessageInFlow & Record<string, unknown>
 
 /**
- * Internal method that Node-RED calls in `done`. Only this method can end a message with another object than the
- * received one.
+ * Internal method that Node-RED calls in `done`. Only this method can complete a message with another object than the
+ * received message.
  */
 interface Completing {
   _complete(msg: NodeMessageInFlow, error?: Error): void
 }
 
 /**
- * Ends a message with `done`, which triggers Complete or Catch nodes. Node-RED copies the message for each of these
- * nodes and fails for some messages (a getter that throws, a value nested too deep). Then the properties that cannot be
- * copied are left out.
+ * Calls `done` for a message, which triggers Complete or Catch nodes. Node-RED copies the message for each of these
+ * nodes, which fails for some messages (a getter that throws, a value nested too deep). Then the properties that cannot
+ * be copied are left out.
  */
 export function completeMessage(
   RED: NodeAPI,
@@ -22,7 +22,7 @@ export function completeMessage(
   { msg, done }: { msg: NodeMessageInFlow; done: (error?: Error) => void },
   error?: Error,
 ): void {
-  // Read before `done`, because a failed copy leaves the message without `req` and `res`.
+  // Read before `done`, because after a failed copy the message has no `req` and `res`.
   const before = readable(msg)
   try {
     done(error)
@@ -31,7 +31,7 @@ export function completeMessage(
   }
 }
 
-/** Returns a message with its answer, which Node-RED can pass on to all following nodes. */
+/** Returns a message with its answer, in a form that Node-RED can pass on to all following nodes. */
 export function withAnswer(
   RED: NodeAPI,
   node: Node,
@@ -39,13 +39,13 @@ export function withAnswer(
   { payload, statusCode, redox }: MessageAnswer,
 ): NodeMessageInFlow {
   const answered = laidOver(msg, { payload, statusCode, redox })
-  // Node-RED passes the message itself to the first node, and copies to the others. If a copy failed, the first node
-  // would already have the message.
+  // Node-RED passes the message itself to the first node, and copies to the other nodes. If a copy failed, the first
+  // node would already have the message.
   const isCopied = (node as unknown as { wires: unknown[][] }).wires.flat().length > 1
   return isCopied && !isCopyable(RED, answered) ? copyable(RED, readable(answered)) : answered
 }
 
-// A frozen message cannot be changed, but the answer has to be emitted.
+// A frozen message cannot be changed, so a copy of it gets the answer.
 function laidOver(msg: NodeMessageInFlow, answer: object): NodeMessageInFlow {
   try {
     return Object.assign(msg, answer)
@@ -60,7 +60,7 @@ function readable(msg: NodeMessageInFlow): Message {
   try {
     for (const name of Object.keys(msg)) read(properties, msg, name)
   } catch {
-    // A Proxy may refuse to list its keys.
+    // A Proxy may throw when its keys are listed.
   }
   return properties as Message
 }
@@ -80,7 +80,8 @@ function copyable(RED: NodeAPI, properties: Message): Message {
 }
 
 /**
- * Returns true if Node-RED can copy the properties. Uses a shallow copy, because a failed copy loses `req` and `res`.
+ * Returns true if Node-RED can copy the properties. Tries this with a shallow copy, because a failed copy removes `req`
+ * and `res` from its source.
  */
 function isCopyable(RED: NodeAPI, properties: object): boolean {
   try {

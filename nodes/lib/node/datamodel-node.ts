@@ -19,7 +19,7 @@ import type { Prepare, Prepared, PrepareInput } from './prepare-types'
 
 interface DataModelNode {
   model: DataModel
-  /** true if a message may have several files: Results messages get one result for each file */
+  /** true if a message may have several files: a Results message gets one result for each file */
   severalFiles: boolean
 }
 
@@ -57,7 +57,7 @@ async function prepare(task: PrepareInput, { model, severalFiles }: DataModelNod
     connection.sender,
   )
   draft.warnings.forEach((warning) => task.warn(warning))
-  // The data of the message may refer to files, too.
+  // The value of the field *Data* may refer to uploaded files, too.
   draft.problems.push(...contentProblems(draft.message.body, uploadHosts(task)))
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return {
@@ -77,8 +77,8 @@ interface DocumentContent {
 }
 
 /**
- * Returns the files of a document, or its text. The text is part of a Plain Text or Rich Text note, unless it is
- * uploaded (docs/redox-api.md#notes, #file-fields).
+ * Returns the files of a document, or its text. A Notes message with Plain Text or Rich Text contains the text itself,
+ * unless the text is uploaded (docs/redox-api.md#notes, #file-fields).
  */
 async function contentOf(
   task: PrepareInput,
@@ -90,7 +90,8 @@ async function contentOf(
   if (!isTextNote) return { files: await takeFiles(task, several) }
   const uploads = inputs.setting('way') === 'upload'
   const value = inputs.setting('fileFrom') === 'message' ? await fileValue(task) : undefined
-  // A text is used as text, whatever its first characters are. Only a reference to an uploaded file is an exception.
+  // A string is the text of the note, whatever format it seems to have. The only exception is a reference to an
+  // uploaded file.
   const isText = !(typeof value === 'string' && isReferenceText(task, value))
   if (typeof value === 'string' && isText && !uploads)
     return textContent(task, noteText(value, inputs.where('file')))
@@ -103,8 +104,8 @@ async function contentOf(
   return textContent(task, text)
 }
 
-// A text is held completely in memory from here on. The concurrency limit of the connection, which also limits waiting
-// bytes, applies only later.
+// Limits the number of files that are read as text at the same time, because the complete text is then in memory. The
+// connection's limits on concurrency and waiting bytes apply only later.
 const texts = new Semaphore({ concurrency: 2, waitingBytes: Infinity })
 
 function textContent({ connection }: PrepareInput, text: string): DocumentContent {
@@ -113,8 +114,8 @@ function textContent({ connection }: PrepareInput, text: string): DocumentConten
 }
 
 /**
- * Returns the sha256 (hex) of a document's content. Reads the file a second time, but only for an ID made from the
- * file.
+ * Returns the SHA-256 (hex) of a document's content. This is a second read of the file, so it is done only if the
+ * document ID is made from the file.
  */
 async function digestOf({ files: [file], text }: DocumentContent, deletes: boolean): Promise<string> {
   if (text !== undefined) return createHash('sha256').update(text).digest('hex')
@@ -130,8 +131,8 @@ async function digestOf({ files: [file], text }: DocumentContent, deletes: boole
 }
 
 /**
- * Returns the destination IDs of a field value: IDs separated by commas, semicolons or spaces, one ID object, or an
- * array.
+ * Returns the destination IDs in a field value: a string of IDs separated by commas, semicolons or spaces, one object
+ * with an `ID`, or an array of IDs or such objects.
  */
 function destinationIds(value: unknown): string[] {
   if (value === undefined) return []

@@ -4,17 +4,30 @@ import { pathOf, typedFields } from '../fields/lookup'
 import type { TypedField } from '../fields/types'
 import type { PrepareInput } from './prepare-types'
 
+<<<<<<< HEAD
 /**
  * Returns the values of a node's filled fields. Fields that the form hides keep their saved values, which are not sent.
  */
 export const fieldValues = (task: PrepareInput): Promise<FieldValue[]> =>
+=======
+/** Returns the values of a node's filled fields. Values of fields that the dialog hides stay saved but are not sent. */
+export const fieldValues = (task: Task): Promise<FieldValue[]> =>
+>>>>>>> mV
   valuesOf(
     task,
     ({ when, withoutFile }) => !withoutFile && holds(when, (choice) => task.inputs.setting(choice)),
   )
 
+<<<<<<< HEAD
 /** Returns the values of the file name and file type fields for a message without a file (Delete, text note). */
 export const fileValues = (task: PrepareInput): Promise<FieldValue[]> =>
+=======
+/**
+ * Returns the values of the fields for file name and file type, for a message without a file (Delete, Notes message
+ * with text).
+ */
+export const fileValues = (task: Task): Promise<FieldValue[]> =>
+>>>>>>> mV
   valuesOf(task, ({ withoutFile }) => withoutFile === true)
 
 async function valuesOf(
@@ -25,7 +38,7 @@ async function valuesOf(
   for (const field of typedFields(inputs.table)) {
     const { name, with: other } = field
     const path = pathOf(field)
-    // Most fields are not set, and each `await` takes time.
+    // Empty fields are skipped without `await`, because most fields are empty and each `await` takes time.
     if (path === undefined || !inputs.isSet(name) || !isWanted(field)) continue
     if (other !== undefined && (await inputs.value(other)) === undefined) continue
     const value = await inputs.value(name)

@@ -13,10 +13,10 @@ import { FILE_SOURCES, WAYS } from '../fields/file'
 import { oneOf } from './inputs'
 import type { PrepareInput } from './prepare-types'
 
-/** File that a node has already inspected. */
+/** Value of the File field that a node has already inspected. */
 interface GivenFile {
   value: unknown
-  /** true if the value is a text that is used unchanged */
+  /** true if the value is a string that is the text of the document, not a reference or an encoded file */
   isText: boolean
 }
 
@@ -35,10 +35,10 @@ export async function fileValue({ inputs }: PrepareInput): Promise<unknown> {
 }
 
 /**
- * Returns the files of one message, described but not read. The kind of their source depends only on the node's setting
- * (`fileFrom`) and on the type of the value, and not on the content of a message.
+ * Returns the files of one message, described but not read. Whether a value is a path depends only on the node's
+ * setting `fileFrom` and not on the content of the message.
  * @param several true if an array of files is accepted
- * @param given the file, if the caller has already inspected it
+ * @param given value of the File field, if the caller has already inspected it
  */
 export async function takeFiles(
   task: PrepareInput,
@@ -49,7 +49,7 @@ export async function takeFiles(
   const from = oneOf(inputs, 'fileFrom', FILE_SOURCES)
   if (from === 'none') return []
   const value = given?.value ?? (await fileValue(task))
-  // Taken before any wait. The result of an expression or a context value is not known earlier.
+  // Fingerprints are taken before the next `await`. A value from JSONata or from the context is not known earlier.
   task.fingerprints.take(value)
   const hints = {
     ...(await hintsOf(task)),
@@ -68,8 +68,13 @@ export async function takeFiles(
   return files
 }
 
+<<<<<<< HEAD
 /** Returns the file name and types that the fields provide. A file type may be a Redox name such as `PDF`. */
 async function hintsOf({ inputs, connection }: PrepareInput): Promise<FileHints> {
+=======
+/** Returns file name, MIME type and Redox file type (such as `PDF`) from the node's fields. */
+async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
+>>>>>>> mV
   const filename = await inputs.text('filename')
   const contentType = await inputs.text('contentType')
   const fileType = await inputs.text('redoxFileType')
@@ -83,8 +88,8 @@ async function hintsOf({ inputs, connection }: PrepareInput): Promise<FileHints>
 }
 
 /**
- * Reads one element of an array: the file itself, or `{file, filename, contentType, fileType}`. The type fields of the
- * node apply to elements without a type of their own; the file name field does not apply to elements.
+ * Describes one element of an array: the file itself, or `{file, filename, contentType, fileType}`. The type fields of
+ * the node apply to elements without a type of their own; the file name field does not apply to elements.
  */
 function takeItem(task: PrepareInput, item: unknown, common: FileHints, from: string): Promise<MessageFile> {
   const wrapped =
@@ -129,25 +134,43 @@ function reportCutShort(task: PrepareInput, cutShort: string): void {
   )
 }
 
+<<<<<<< HEAD
 /** Returns the origins of files that were uploaded over the connection. */
 export const uploadHosts = ({ connection: { origins, client } }: PrepareInput): string[] => [
+=======
+/** Returns the origins at which files uploaded over this connection can be stored. */
+export const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
+>>>>>>> mV
   ...origins,
   ...client.uploadOrigins,
 ]
 
+<<<<<<< HEAD
 /** Returns true for a text that is only a reference to a file on one of the connection's upload hosts, in any form. */
 export const isReferenceText = (task: PrepareInput, text: string): boolean =>
+=======
+/** Returns true for a string that is only a URL on one of the connection's upload hosts. */
+export const isReferenceText = (task: Task, text: string): boolean =>
+>>>>>>> mV
   text.length <= LONGEST_URL &&
   /^https?:\S+$/i.test(text) &&
   URL.canParse(text) &&
   uploadHosts(task).includes(new URL(text).origin)
 
+<<<<<<< HEAD
 /** Decides how each file is sent. Refuses too large files and references to unknown hosts before any I/O. */
 export function chooseWays(
   task: PrepareInput,
   files: MessageFile[],
   api: 'datamodel' | 'fhir',
 ): FileToSend[] {
+=======
+/**
+ * Decides whether each file is embedded or uploaded. Refuses files that are too large, and references to unknown hosts,
+ * before any I/O.
+ */
+export function chooseWays(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): FileToSend[] {
+>>>>>>> mV
   const way = oneOf(task.inputs, 'way', WAYS)
   const where = task.inputs.where('file')
   const { client } = task.connection
@@ -164,6 +187,6 @@ export function chooseWays(
   })
 }
 
-// Warning with Redox's advice about sizes (docs/redox-api.md#sizes).
+// Warning based on Redox's advice about file sizes (docs/redox-api.md#sizes).
 const EMBEDDED_LARGE =
   'The file is embedded, although it is larger than the 200 KB that Redox recommends. "auto" uploads it instead.'

@@ -3,20 +3,20 @@ import { RedoxError, type RedoxErrorDetail } from '../../../src/errors'
 import { errorCodeOf, type InFlightMessage } from './in-flight-message'
 
 /**
- * Handover of in-flight messages in a deploy: Node-RED closes a node and creates a new one with the same id. The new
+ * Handover of in-flight messages in a deploy. Node-RED closes a node and creates a new node with the same id. The new
  * node does not know the messages of the old node, and messages that a closed node emits are lost. Therefore a closing
- * node leaves its in-flight messages here. The redeployed node receives each message again, together with the work that
- * was already done for the message.
+ * node leaves its in-flight messages in this module. The redeployed node receives each message again and, if sending
+ * has begun, takes over its {@link InFlightMessage}.
  */
 
 interface Handover {
-  /** key (`type id`) of the node that left the message, and of the redeployed node */
+  /** key (`type id`) of the closed node, and of the redeployed node */
   nodeKey: string
   message: InFlightMessage
 }
 
 interface FlowsEvent {
-  /** flow configuration that is running, or that a deploy starts next */
+  /** flow configuration that is running, or that the deploy in progress will start */
   config?: object
 }
 interface RuntimeEvent {
@@ -27,9 +27,14 @@ interface RuntimeEvent {
 const nodes = new Map<string, Node>()
 const handedOver = new WeakMap<object, InFlightMessage>()
 const handovers: Handover[] = []
-/** Handovers whose unsent message is being stopped. They are handed over when the message has ended. */
+/**
+ * Handovers whose message is being stopped before it was sent. Passed to the redeployed node when the message has
+ * ended.
+ */
 const stopping = new Set<Handover>()
-/** Handovers whose node was removed and whose message has not ended yet. The outcome is logged at the end. */
+/**
+ * Handovers whose node was removed while the message was being sent. The outcome is logged when the message has ended.
+ */
 const unclaimed = new Set<Handover>()
 let isRunning = false
 let isDeploy = false
@@ -37,18 +42,19 @@ let started: object | undefined
 const watched = new WeakSet<object>()
 
 /**
- * Returns the key that a node shares with its redeployed node: type and id. Both stay the same in deploys, also in
- * subflows.
+ * Returns the key that a node and its redeployed node have in common: type and id. Both stay the same in deploys, also
+ * in subflows.
  */
 const nodeKeyOf = ({ type, id }: Node): string => `${type} ${id}`
 
-/** Registers a node as receiver of the messages that the previous node with its type and id has left. */
+/** Registers a node, so that it receives the messages that the closed node with the same type and id has left. */
 export function registerNode(node: Node): void {
   nodes.set(nodeKeyOf(node), node)
 }
 
 /**
- * Returns the in-flight message that the previous node left for a received message, once; undefined if there is none.
+ * Returns the in-flight message that the closed node left for a received message; undefined if there is none, and for
+ * each further call.
  */
 export function takeHandedOver(msg: NodeMessageInFlow): InFlightMessage | undefined {
   const message = handedOver.get(msg)
@@ -56,7 +62,9 @@ export function takeHandedOver(msg: NodeMessageInFlow): InFlightMessage | undefi
   return message
 }
 
-/** Returns true while nodes are closed for a deploy, and false while they are closed because the flows end. */
+/**
+ * Returns true while the flows stop for a deploy; false while they stop because Node-RED or the flows are shut down.
+ */
 export const isDeploying = (): boolean => isDeploy
 
 /** Leaves the in-flight messages of a closing node to its redeployed node. */
@@ -66,13 +74,14 @@ export function leaveForHandover(node: Node, works: Iterable<InFlightMessage>): 
   for (const message of works) handovers.push({ nodeKey, message })
 }
 
-/** Follows the start and the stop of the flows in a Node-RED runtime. */
+/** Subscribes to the start and the stop of the flows of a Node-RED runtime. */
 export function followFlows(RED: NodeAPI): void {
   if (watched.has(RED.events)) return
   watched.add(RED.events)
   RED.events.on('flows:stopping', ({ config }: FlowsEvent) => {
     isRunning = false
-    // In a deploy, the flows stop after the new configuration was set, so the event contains another configuration.
+    // In a deploy, the flows stop after the new configuration was set, so the event contains a configuration that
+    // differs from the running one.
     isDeploy = started !== undefined && config !== started
   })
   RED.events.on('flows:started', ({ config }: FlowsEvent) => {
@@ -85,7 +94,7 @@ export function followFlows(RED: NodeAPI): void {
     if (!staysStopped) return
     for (const handover of [...handovers, ...stopping])
       logOutcome(RED, handover, 'It continues when the flows start again, unless Node-RED stops.')
-    // Node-RED may end now, before the messages of removed nodes have ended. Their outcome is logged now.
+    // Node-RED may exit now, before messages of removed nodes have ended, so their current outcome is logged now.
     for (const handover of unclaimed) logOutcome(RED, handover, GONE)
     unclaimed.clear()
   })
@@ -93,7 +102,7 @@ export function followFlows(RED: NodeAPI): void {
 
 async function deliverHandover(RED: NodeAPI, handover: Handover): Promise<void> {
   const { message, nodeKey } = handover
-  // A message that was stopped before sending starts again, with the settings that are deployed now.
+  // A message that was stopped before it was sent starts again, with the settings that are deployed now.
   stopping.add(handover)
   if (!message.isSending) await message.ended
   stopping.delete(handover)
@@ -120,7 +129,7 @@ function logOutcome(RED: NodeAPI, { nodeKey, message }: Handover, next: string):
   RED.log.warn(`${nodeKey}: ${outcomeSentence(message)}. ${next}`)
 }
 
-/** Logs the outcome of a message that Node-RED failed to pass on. */
+/** Logs the outcome of a message that Node-RED failed to pass on to the next nodes. */
 export function logUndelivered(RED: NodeAPI, { type, id }: Node, message: InFlightMessage): void {
   RED.log.error(`${type} ${id}: ${outcomeSentence(message)}. Node-RED failed to pass the message on.`)
 }
@@ -138,7 +147,7 @@ function outcomeSentence({ msg, outcome, isUnsent, isSending }: InFlightMessage)
   return `${message} ended with ${errorCodeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
 }
 
-/** Returns the id by which a message is found in the Redox dashboard, as part of a log text; empty if there is none. */
+/** Returns a part of a log text with the id by which the Redox dashboard finds the message; '' if there is no id. */
 function ids({
   logIds = [],
   messageId,

@@ -3,16 +3,17 @@ import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { DirectMessage, DirectMessages } from '../../../src/redox/direct-messages'
 import type { Progress } from '../../../src/redox/client-types'
 
-/** Id for finding a delivered message. `resource` is the id that the receiver assigned. */
+/** Id by which a delivered message can be found. With kind `resource`, the receiver assigned the id. */
 export interface AnswerId {
   kind: 'log' | 'message' | 'resource' | 'trace' | 'sha256'
   value: string
 }
 
-/** Entry of one message in the status line of its node. */
+/** Callbacks that show one message in the status line of its node. */
 export interface StatusEntry {
   /**
-   * @param environment name of the environment. The status shows sandbox (no delivery) and Production (real patients).
+   * @param environment name of the environment. The status shows only the sandbox (no delivery) and Production (real
+   * patients).
    */
   begin: (environment: string) => void
   progress: (progress: Progress) => void
@@ -28,9 +29,9 @@ export interface MessageAnswer {
   statusCode: number
   /** facts about the delivery for `msg.redox`: plain data that is safe to log */
   redox: Record<string, unknown> & { way: string; logIds?: string[]; messageId?: string; traceId?: string }
-  /** id at the end of the status line */
+  /** id that is shown at the end of the status line */
   id?: AnswerId
-  /** texts for `node.warn`, without patient data */
+  /** warnings for `node.warn`, without patient data */
   warnings: string[]
 }
 
@@ -75,13 +76,13 @@ export class InFlightMessage {
     return this.#stop.signal
   }
 
-  /** True while a request of this message is being sent, so that the message should not be stopped. */
+  /** True while a request with this message is being sent, so that the message should not be stopped. */
   get isSending(): boolean {
     return this.#isSending
   }
 
   /**
-   * True if the message was stopped before any part of it can have been delivered. The message may then start again.
+   * True if the message was stopped before Redox can have received any part of it, so that the message may start again.
    */
   get isUnsent(): boolean {
     const { outcome } = this
@@ -116,12 +117,17 @@ export class InFlightMessage {
     this.#direct.reason = code
   }
 
-  /** Marks the message as possibly stored or delivered. Whatever its outcome, the message does not start again. */
+  /**
+   * Marks the message as possibly stored or delivered. From now on the message never starts again, whatever its
+   * outcome.
+   */
   commit(): void {
     this.#hasBegun = true
   }
 
-  /** Returns true for an error between a stop and the first request: the cause is the stop of the flow. */
+  /**
+   * Returns true for an error after the stop of the message and before its first request: the stop caused the error.
+   */
   #isCausedByStop(error: unknown): boolean {
     return this.signal.aborted && !this.#hasBegun && errorCodeOf(error) !== 'REDOX_ABORTED'
   }
@@ -150,8 +156,9 @@ export class InFlightMessage {
 
   /**
    * Detaches the message from its node, which is being closed.
-   * A waiting message is stopped, because it can start again at no cost, with the settings that are deployed next. A
-   * request in progress is not interrupted, but is not retried with settings that may have been corrected.
+   * A waiting message is stopped, because it can start again without any loss, with the settings that are deployed
+   * next. A request in progress is not interrupted, but is not retried, because the deploy may have corrected the
+   * settings.
    */
   detach(): void {
     this.isDetached = true
@@ -170,8 +177,8 @@ export class InFlightMessage {
 }
 
 /**
- * Returns the error of a message that was stopped before anything was sent. The redeployed node starts the message
- * again.
+ * Returns the error of a message that was stopped before anything was sent. In a deploy, the redeployed node starts the
+ * message again.
  */
 export const stoppedError = (): RedoxError =>
   new RedoxError('REDOX_ABORTED', 'Stopped before sending: the node was closed. Nothing was sent.')

@@ -12,7 +12,7 @@ import { unsetVariable } from '../runtime/variables'
 /** Saved properties of a node: `name` and `nameType` for each typed input. */
 export type NodeConfig = Record<string, unknown>
 
-/** Saved properties of a node, parsed once for all messages, with the table of the node's fields. */
+/** Saved properties of a node, parsed once for all messages, and the table of the node's fields. */
 export interface Settings {
   table: Table
   values: ReadonlyMap<string, Setting>
@@ -37,21 +37,24 @@ export const settingsOf = (table: Table, config: NodeConfig): Settings => ({
   ),
 })
 
-/** Types of an input that refers to a property, which may be missing. */
+/** Types of an input that refers to a property of the message or the context. The property may be missing. */
 const PLACES = new Set(['msg', 'flow', 'global'])
 
-/** Error codes of JSONata and of Node-RED. */
+/** Pattern for the error codes of JSONata and of Node-RED, which are safe to report. */
 const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
 
 const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
 
-/** Maximum length of a text that is checked for being blank. Longer texts are processed later in chunks. */
+/** Maximum length of a string that is checked for being blank. Longer strings are processed later in chunks. */
 const LONGEST_BLANK = 100_000
 
 const isBlank = (value: unknown): boolean =>
   value === null || (typeof value === 'string' && value.length <= LONGEST_BLANK && value.trim() === '')
 
-/** Returns a field's value if it does not depend on the message: a fixed text or an environment variable. */
+/**
+ * Returns a field's value if the message cannot change it (a fixed string or an environment variable); otherwise
+ * undefined.
+ */
 export function constantOf(RED: NodeAPI, node: Node, { values }: Settings, name: string): string | undefined {
   const { value, type } = values.get(name) ?? UNSET
   if (type === 'str') return value.trim()
@@ -60,11 +63,11 @@ export function constantOf(RED: NodeAPI, node: Node, { values }: Settings, name:
 
 /**
  * Values of a node's typed inputs for one message. The value is `undefined` for an empty input, and for an input whose
- * message property does not exist; such an input is not sent.
+ * message property does not exist. Such inputs are not sent.
  */
 export class Inputs {
   readonly #absent = new Map<string, string>()
-  /** names of environment variables that fields take their values from, by field name */
+  /** names of environment variables that fields get their values from, by field name */
   readonly #variables = new Map<string, string>()
 
   constructor(
@@ -74,12 +77,12 @@ export class Inputs {
     private readonly msg: NodeMessageInFlow,
   ) {}
 
-  /** Id of the node whose inputs these are. */
+  /** Id of the node that has these inputs. */
   get owner(): string {
     return this.node.id
   }
 
-  /** Returns the source of a field's value for error texts, e.g. `msg.payload`. */
+  /** Returns a description of where a field's value comes from, for error texts, e.g. `msg.payload`. */
   where(name: string): string {
     const { value, type } = this.#setting(name)
     if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
@@ -92,7 +95,7 @@ export class Inputs {
     return this.settings.table
   }
 
-  /** Returns a plain setting, such as a choice from a list; for an unset one, the value in a new node. */
+  /** Returns a setting that is not a typed input, such as a choice; for an unset choice, its first option. */
   setting(name: string): string {
     return settingOf(this.table, name, this.#setting(name).value)
   }
@@ -115,7 +118,10 @@ export class Inputs {
     return this.known(name, type === 'str' ? setting : await this.#evaluate(name, setting, type))
   }
 
-  /** Returns a found value; `undefined` for an empty one, which an error about an incomplete message lists. */
+  /**
+   * Returns a value; `undefined` for a blank one. Records a blank value from the message or context, for the error of
+   * an incomplete message (see {@link absent}).
+   */
   protected known(name: string, value: unknown): unknown {
     const { value: setting, type } = this.#setting(name)
     if (type === 'env') this.#variables.set(name, setting)
@@ -125,7 +131,7 @@ export class Inputs {
     return found
   }
 
-  /** Returns a problem with the name of the environment variable that the field takes its value from. */
+  /** Returns a problem whose text names the environment variable that the field gets its value from. */
   inTermsOfVariables(found: Problem): Problem {
     const name = fieldAt(this.table, found.path)
     const variable = name === undefined ? undefined : this.#variables.get(name)
@@ -136,8 +142,8 @@ export class Inputs {
   }
 
   /**
-   * Returns a sentence with the inputs that refer to a missing or empty property; undefined if there are none. Such an
-   * input is no error by itself and is not sent, but the error of an incomplete message needs the sentence.
+   * Returns a sentence that lists the inputs that refer to a missing or empty property; undefined if there are none.
+   * Such an input alone is no error and is not sent, but the error of an incomplete message contains this sentence.
    */
   absent(): string | undefined {
     if (this.#absent.size === 0) return undefined
@@ -145,7 +151,7 @@ export class Inputs {
     return `Not set, or empty: ${all.join(', ')}.`
   }
 
-  /** Returns the environment variable that the field refers to, if that variable is not set. */
+  /** Returns the name of the environment variable that the field refers to, if that variable is not set. */
   protected unsetVariable(name: string): string | undefined {
     const { value: setting, type } = this.#setting(name)
     if (type === 'str') return unsetVariable(setting)
@@ -153,16 +159,14 @@ export class Inputs {
     return isName && this.RED.util.getSetting(this.node, setting) === undefined ? setting : undefined
   }
 
-  /**
-   * Returns true if the field's value is made from the content of the message. The field then has no value of its own.
-   */
+  /** Returns true if the field's value is made from the content of the file or text, e.g. an ID from its hash. */
   isMadeOfContent(name: string): boolean {
     return this.#setting(name).type === MADE_OF_CONTENT
   }
 
   /**
-   * Returns true for a part that a Split node made: the value is in the property that `msg.parts` names, and has the
-   * type in `msg.parts`. Elements of a split array are complete values, and not parts.
+   * Returns true for a part that a Split node made: the value is in the property that `msg.parts.property` names, and
+   * has the type `msg.parts.type`. Elements of a split array are complete values, and not parts.
    */
   isPart(value: unknown): boolean {
     const { parts } = this.msg as { parts?: unknown }
@@ -185,7 +189,7 @@ export class Inputs {
   }
 
   /**
-   * Returns a value as text, also numbers and booleans.
+   * Returns a value as a string; numbers and booleans are converted.
    * @throws RedoxError REDOX_BAD_INPUT for other types
    */
   async text(name: string): Promise<string | undefined> {
@@ -201,7 +205,7 @@ export class Inputs {
     return this.settings.values.get(name) ?? UNSET
   }
 
-  /** Returns true for a field whose value is detected from the file. */
+  /** Returns true for a field whose value can be detected from the file. */
   #isDetected(name: string): boolean {
     const field = fieldNamed(this.table, name)
     return field?.kind === 'typed' && field.detected === true
@@ -221,7 +225,7 @@ export class Inputs {
     })
   }
 
-  // The text of the error is left out, because errors of JSONata and JSON quote the data.
+  // The original error text is left out, because errors of JSONata and JSON quote the data.
   #unusable(name: string, type: string, error: unknown): Error {
     const code = (error as { code?: unknown }).code
     // Node-RED's error without a code means that the object that would contain the property does not exist.
@@ -239,12 +243,13 @@ export class Inputs {
 const FROM_VARIABLE = 'is empty: it comes from the environment variable '
 
 /**
- * Returns the environment variable in a problem that {@link Inputs.inTermsOfVariables} returned; otherwise undefined.
+ * Returns the name of the environment variable in a problem text of {@link Inputs.inTermsOfVariables}; otherwise
+ * undefined.
  */
 export const variableIn = (problem: string): string | undefined =>
   problem.startsWith(FROM_VARIABLE) ? problem.slice(FROM_VARIABLE.length) : undefined
 
-/** Returns a draft with the missing inputs and the field labels of the form, for error texts. */
+/** Returns a draft with the missing inputs and the field labels of the dialog, for error texts. */
 export function inTermsOfForm(draft: Draft, inputs: Inputs): Draft {
   const absent = inputs.absent()
   const problems = draft.problems.map((one) => inputs.inTermsOfVariables(one))
@@ -256,8 +261,8 @@ export function inTermsOfForm(draft: Draft, inputs: Inputs): Draft {
 }
 
 /**
- * Returns the choice of a setting.
- * @throws RedoxError REDOX_BAD_INPUT for an unknown choice, e.g. in a flow that was written by hand
+ * Returns the value of a choice field.
+ * @throws RedoxError REDOX_BAD_INPUT for an unknown value, e.g. in a flow that was written by hand
  */
 export function oneOf<T extends string>(inputs: Inputs, name: string, values: readonly [T, ...T[]]): T {
   const value = inputs.setting(name) || values[0]

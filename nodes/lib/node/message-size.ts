@@ -1,8 +1,8 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { keysUpTo } from '../../../src/message/json'
 
-// Maximum number of values that are counted in a message, so that counting stays fast. Larger messages nearly always
-// consist of strings and Buffers.
+// Maximum number of values of a message whose sizes are added up, so that this stays fast. In larger messages, nearly
+// all bytes are in strings and Buffers.
 const MOST_VALUES = 10_000
 const BYTES_OF_A_VALUE = 8
 
@@ -11,8 +11,8 @@ const OF_HTTP_IN = new Set(['req', 'res'])
 type MessageOfHttpIn = NodeMessageInFlow & { req?: { body?: unknown; files?: unknown }; res?: unknown }
 
 /**
- * Returns the approximate number of bytes that a message holds in memory: strings, Buffers and other values. Of `req`,
- * only the received data counts, and not the socket.
+ * Returns the approximate number of bytes that a message uses in memory: strings, Buffers and other values. Of `req` of
+ * an HTTP In node, only the body and the uploaded files are included.
  */
 export function messageSize(msg: MessageOfHttpIn): number {
   const seen = new Set<object>()
@@ -30,7 +30,7 @@ export function messageSize(msg: MessageOfHttpIn): number {
       for (const part of parts) found.push(part)
     }
   } catch {
-    // Some objects, such as a Proxy, cannot be inspected. The bytes counted so far are returned.
+    // Some objects, such as a Proxy, throw when they are inspected. The bytes counted so far are returned.
   }
   return bytes
 }
@@ -45,8 +45,8 @@ const isWalked = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 
 /**
- * Returns the values of an object without calling getters, which may throw or create data; none for more than
- * MOST_VALUES keys.
+ * Returns the values of an object without calling getters, which may throw or create data. Returns no values for an
+ * object with more than MOST_VALUES keys.
  */
 const dataOf = (value: object, without?: Set<string>): unknown[] =>
   (keysUpTo(MOST_VALUES, value) ?? []).flatMap((key): unknown[] => {

@@ -5,17 +5,24 @@ import type { UploadKind } from '../../../src/redox/uploads'
 import type { Connection } from '../connection/connection'
 import type { Inputs } from './inputs'
 
+<<<<<<< HEAD:nodes/lib/node/prepare-types.ts
 /** Input of a node's `prepare` function for one message. */
 export interface PrepareInput {
+=======
+/** Argument of a node's `prepare` function for one message. */
+export interface Task {
+>>>>>>> mV:nodes/lib/node/prepare.ts
   connection: Connection
   inputs: Inputs
   /** signal that aborts when the message is stopped */
   signal: AbortSignal
-  /** fingerprints of the bytes in the received message */
+  /** fingerprints of the Buffers in the received message, to detect changes by other branches of the flow */
   fingerprints: Fingerprints
-  /** Waits until this message may read its files. May be called several times. */
+  /** Resolves when a concurrency slot is free and this message may read its files. May be called several times. */
   admitted: () => Promise<void>
-  /** Adds a text to `msg.redox.warnings`; the debug sidebar shows it the first time. Without patient data. */
+  /**
+   * Adds a warning to `msg.redox.warnings`; the debug sidebar shows each warning once. Must not contain patient data.
+   */
   warn(warning: string): void
 }
 
@@ -24,13 +31,13 @@ export type Prepared =
   | {
       kind: 'message'
       draft: Draft
-      /** true if the document is the text of the message, and not a file */
+      /** true if the document is text in the message, and not a file */
       isText: boolean
     }
   | { kind: 'upload'; file: FileSource; uploadKind: UploadKind }
 
 /**
- * Function that reads a node's inputs for one message and builds the request. The only I/O is reading the head of a
- * file.
+ * Function that reads a node's inputs for one message and builds the request. Does no I/O except reading the first
+ * bytes of a file.
  */
 export type Prepare = (task: PrepareInput) => Promise<Prepared>

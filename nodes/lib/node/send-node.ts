@@ -30,12 +30,12 @@ import { stoppedError, InFlightMessage, type SendOutcome, type InFlightOutcome }
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
-// Messages per event-loop iteration: each takes less than a millisecond to build and check, but thousands may arrive at
-// once.
+// Messages that are prepared per event-loop iteration: each takes less than a millisecond to build and check, but
+// thousands may arrive at once.
 const messages = new EventLoopBudget(8)
 
-// End of the latest message of each node, by type and id. Durable delivery accepts messages in the order of their
-// arrival, also across deploys.
+// Promise for the end of each node's latest message, by type and id of the node. Durable delivery accepts messages in
+// the order of their arrival, also across deploys.
 const lastMessageEnd = new Map<string, Promise<unknown>>()
 
 function trackLastMessage(lasting: string, { ended }: InFlightMessage): void {
@@ -59,8 +59,8 @@ export const sendNodeType = (type: string): SendNodeType | undefined => sendNode
  * Registers a node type that sends each message to Redox and emits the answer. All send nodes share this code:
  * connection, status, exactly one `done` call, errors for Catch nodes, deploys.
  * @param table fields of the node type
- * @param load called with the first node of this type in a flow: loads most of the package, so that the start of
- * Node-RED does not wait for it
+ * @param load called for the first node of this type in a flow: imports most of the package, so that the start of
+ * Node-RED does not wait for the import
  */
 export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise<Prepare>): void {
   const { type } = table
@@ -82,14 +82,20 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
   RED.nodes.registerType(type, SendNode as never)
 }
 
-/** State of a send node: its settings, its status, its messages, and what it reports of its connection. */
+/** State of a send node: its settings, its status line and its in-flight messages. */
 class SendNodeState implements Subscriber {
   readonly status: Status
   readonly inFlight = new Set<InFlightMessage>()
   readonly #warned = new Set<string>()
+<<<<<<< HEAD
   readonly #loaded: Promise<[Prepare, typeof SendOrQueue]>
   // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
   // accepted them.
+=======
+  readonly #loaded: Promise<[Prepare, typeof Delivering]>
+  // Destinations to which this node has sent. Messages that wait for one of them delay this node, even if another node
+  // sent them.
+>>>>>>> mV
   readonly #destinations = new Set<string>()
   readonly #named: string | undefined
   #settings: Settings | undefined
@@ -103,12 +109,12 @@ class SendNodeState implements Subscriber {
     const { table, load } = type
     this.status = new Status(RED, node, table)
     this.#loaded = Promise.all([load(), import('./send-or-queue.js')])
-    // A load error is reported with the first message.
+    // An error while loading is reported with the first message.
     this.#loaded.catch(() => undefined)
     this.#named = namedDestination(RED, node, table, saved)
   }
 
-  /** type and id of the node, which a redeployed node has in common with its predecessor */
+  /** type and id of the node, which stay the same in a deploy */
   get nodeKey(): string {
     return `${this.type.table.type} ${this.node.id}`
   }
@@ -118,7 +124,8 @@ class SendNodeState implements Subscriber {
     warnings.forEach((warning) => this.#warned.add(warning))
   }
 
-  // Settings are read once, and not before a message needs them: unusable settings are an error for Catch nodes.
+  // Settings are parsed once, and only when the first message arrives, so that Catch nodes get the error for invalid
+  // settings.
   async #ready(): Promise<{ settings: Settings; connection: Connection }> {
     const { table } = this.type
     return {
@@ -150,7 +157,7 @@ class SendNodeState implements Subscriber {
     const warnings: string[] = []
     const inputs = new Inputs(this.RED, this.node, settings, work.msg)
     const { signal } = work
-    // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
+    // The flow needs the reference in the response to an upload, so uploads are sent directly and never queued.
     const isUpload = this.type.table.type === 'redox-upload'
     if (!outbox || isUpload) this.#listDirect(work, isUpload)
     const place = new IntakeSlot(outbox && !isUpload ? outbox : client, work, before)
@@ -227,7 +234,7 @@ class SendNodeState implements Subscriber {
   }
 }
 
-/** One input message of a send node, until Node-RED's `done` is called for it. */
+/** One input message of a send node, until Node-RED's `done` callback is called for it. */
 class Input {
   readonly #entry: ReturnType<Status['newEntry']>
   readonly #fingerprints: Fingerprinting.Fingerprints
@@ -256,15 +263,15 @@ class Input {
     trackLastMessage(nodeKey, work)
     work.showIn(this.#entry)
     inFlight.add(work)
-    // Other packages may hook into the way Node-RED passes on a message, and fail.
+    // The code with which Node-RED passes on a message may fail, e.g. in a hook of another package.
     void work.ended.then((outcome) => this.#tell(work, outcome)).catch(() => logUndelivered(RED, node, work))
   }
 
   #tell(work: InFlightMessage, outcome: InFlightOutcome): void {
     const { sender, msg } = this
-    // The node was closed meanwhile, and the message is left to the redeployed node.
+    // The node was closed meanwhile: the redeployed node reports the outcome of this message.
     if (!sender.inFlight.delete(work)) return
-    // The message was being sent during a deploy, and has to be retried.
+    // The message was being sent during a deploy, failed, and has to be retried with the new settings.
     if (work.isDetached && work.isUnsent) return this.#follow(this.#begin())
     if ('error' in outcome) {
       this.#entry.failed(outcome.error)
@@ -293,16 +300,16 @@ class Input {
 }
 
 /**
- * Returns fingerprints of the bytes in the message property that the File field names. They are taken synchronously
- * when the message arrives, because other branches of the flow may change the same Buffer afterwards.
+ * Returns fingerprints of the bytes in the message property that the File field names. The fingerprints are taken
+ * synchronously when the message arrives, because other branches of the flow may change the same Buffer afterwards.
  */
 function fingerprintsOf(
   RED: NodeAPI,
   { file, fileType }: NodeConfig,
   msg: NodeMessageInFlow,
 ): Fingerprinting.Fingerprints {
-  // Loaded neither at the start of Node-RED nor asynchronously: the fingerprints must be taken before other branches
-  // run.
+  // Required here, so that the start of Node-RED does not load this module; not imported asynchronously, because the
+  // fingerprints must be taken before other branches of the flow run.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { Fingerprints } = require('../../../src/file/fingerprint') as typeof Fingerprinting
   const fingerprints = new Fingerprints()
@@ -315,7 +322,7 @@ function fingerprintsOf(
   return fingerprints
 }
 
-/** Slot of one message among the messages that are prepared, and sent or stored, at the same time. */
+/** Concurrency slot of one message: limits how many messages are prepared, and sent or stored, at the same time. */
 class IntakeSlot {
   #admission: Promise<() => void> | undefined
 
@@ -344,8 +351,8 @@ class IntakeSlot {
 }
 
 /**
- * Waits until all messages have ended. After HURRY_AFTER_MS, messages without a request on its way are stopped; shortly
- * before `withinMs` ms, all others.
+ * Waits until all messages have ended. After HURRY_AFTER_MS, messages without a request in progress are stopped;
+ * shortly before `withinMs` milliseconds, all other messages.
  */
 async function untilEnded(works: InFlightMessage[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
@@ -353,25 +360,25 @@ async function untilEnded(works: InFlightMessage[], withinMs: number): Promise<v
   void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.stopUnsent()))
   if ((await Promise.race([all, timer(0.9 * withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
-  // Some messages cannot be stopped before sending, e.g. while a file on an unreachable share is read.
+  // Some messages end late after a stop, e.g. while a file on an unreachable share is read.
   await Promise.race([all, timer(0.1 * withinMs, late)])
 }
 
-/** Returns the destination in the node's own field if it does not depend on the message; otherwise undefined. */
+/** Returns the destination in the node's Destination field if the message cannot change it; otherwise undefined. */
 function namedDestination(RED: NodeAPI, node: Node, table: Table, saved: SendNodeDef): string | undefined {
   try {
     return constantOf(RED, node, settingsOf(table, migrated(table.type, saved)), 'destination')
   } catch {
-    // Unusable settings are reported with the first message.
+    // Invalid settings are reported with the first message.
     return undefined
   }
 }
 
-/** Returns the destination that the node's own field names, in the form of `destinationOf` in src/queue/jobs.ts. */
+/** Returns the destination in the node's Destination field, in the format of `destinationOf` in src/queue/jobs.ts. */
 const destinationIn = (type: string, named: string | undefined): string | undefined =>
   named && `${type.startsWith('redox-fhir') ? 'fhir' : 'datamodel'} ${named}`
 
-/** Returns a destination without its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
+/** Returns a destination without the prefix for its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
 const destinationOf = (destination: string): string => destination.slice(destination.indexOf(' ') + 1)
 
 function configNodeOf(RED: NodeAPI, id: string): RedoxConfigNode | undefined {

@@ -18,7 +18,7 @@ type PreparedSend = Extract<Prepared, { kind: 'message' }>
 
 type OutboxConnection = Connection & { outbox: Outbox }
 
-/** Sends a prepared message, or uploads a prepared file. */
+/** Sends a prepared message to Redox, or uploads a prepared file. */
 export function sendNow(
   prepared: Prepared,
   client: RedoxClient,
@@ -45,7 +45,7 @@ export async function queueMessage(
   return { id, destination: destinationOf(message) }
 }
 
-/** Returns the answer to a message that the outbox has sent. */
+/** Returns the answer to a message that the queue sender has delivered. */
 export function answerOfJob(
   { id, acceptedAt, attempts, job }: JobResult,
   delivery: SendResult,
@@ -55,22 +55,22 @@ export function answerOfJob(
   return { ...answer, redox: { environment: job.environment, ...answer.redox, outbox } }
 }
 
-// Maximum characters of a stored text. Longer texts are usually encoded files, and the outbox stores files separately.
+// Maximum length of a stored string. Longer strings are usually encoded files, and the outbox stores files separately.
 const LONGEST_TEXT = 100_000
 const MOST_VALUES = 10_000
 const MOST_PROPERTIES = 10_000
 
-// Values copied per event-loop iteration. Copying ten thousand takes a few milliseconds.
+// Values copied per event-loop iteration. Copying ten thousand values takes a few milliseconds.
 const values = new EventLoopBudget(MOST_VALUES)
 
 /**
  * Returns the properties of a message that can be stored and restored unchanged: strings, numbers, booleans, null,
  * arrays and plain objects.
- * Left out are Buffers, functions, circular references, long texts, and `req` and `res` of an HTTP In node, whose
- * caller will be gone. Ten thousand values of each property are kept, so that a large property does not displace others
- * such as `_msgid`, and ten thousand properties of the message. An array or object with more direct elements than that
- * is left out completely. So is a value of which nothing remains, because an empty object would be mistaken for the
- * value. The class of the message object does not matter.
+ * Left out are Buffers, functions, circular references, long strings, and `req` and `res` of an HTTP In node, whose
+ * HTTP request will have ended. Ten thousand properties of the message are kept, and ten thousand values of each
+ * property, so that a large property does not displace others such as `_msgid`. An array or object with more direct
+ * elements than that is left out completely. An object or array of which no element can be kept is left out, too,
+ * because an empty object would be mistaken for the original value. The class of the message object does not matter.
  */
 export async function plainProperties(msg: NodeMessageInFlow): Promise<JsonObject> {
   const kept: [string, unknown][] = []
@@ -119,7 +119,7 @@ class PlainCopy {
     return kept.length === 0 && keys.length > 0 ? undefined : Object.fromEntries(kept)
   }
 
-  /** Copies an array. Left-out elements become null, because the position of an element has a meaning. */
+  /** Copies an array. Elements that cannot be kept become null, because the position of an element has a meaning. */
   #ofArray(value: unknown[]): unknown {
     if (value.length > this.#left) return undefined
     const plain = value.map((one) => this.of(one))
@@ -212,7 +212,10 @@ function idOf(
   return undefined
 }
 
-/** Returns the id in a location such as `…/DiagnosticReport/0b9f/_history/1`, of the operation's main resource only. */
+/**
+ * Returns the resource id in a Location header such as `…/DiagnosticReport/0b9f/_history/1`, but only for the
+ * operation's main resource.
+ */
 function mainId(operation: string, locations: string[]): string | undefined {
   const [type] = operation.split('/')
   const found = locations.map((location) => new RegExp(`/${type}/([^/]+)`).exec(location)?.[1])

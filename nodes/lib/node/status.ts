@@ -7,33 +7,36 @@ import { fieldAt } from '../fields/lookup'
 import type { Table } from '../fields/types'
 import type { AnswerId, StatusEntry } from './in-flight-message'
 
-// Minimum interval between changes, because each change is sent to Status nodes and to every open editor.
+// Minimum interval in milliseconds between changes, because each change is sent to Status nodes and to every open
+// editor.
 const EVERY_MS = 1000
-// Changes that are shown without delay: the start and the end of a single message.
+// Number of changes that are shown without delay: enough for the start and the end of a single message.
 const AT_ONCE = 2
-// Smaller uploads end before a person could read a percentage.
+// Bytes from which an upload shows a percentage: smaller uploads end before a person could read the percentage.
 const PERCENT_FROM_BYTES = 1_000_000
-/** Environments that are shown at the beginning of the status line, with their catalogue keys. */
+/** Catalogue keys of the environments that are shown at the beginning of the status line. */
 const SHOWN: Record<string, string> = { sandbox: 'sandbox', Production: 'production' }
 const SEPARATOR = ' · '
 // Characters of an id that fit into the status line: the first group of a UUID.
 const SHORT_ID = 8
 
-/** Messages that durable delivery has accepted for the destinations of the node, and not delivered. */
+/** Messages for the destinations of the node that durable delivery has accepted but not delivered. */
 export interface Backlog {
   environment: string
   /** number of messages that wait or are being sent */
   waiting: number
   parked: number
-  /** true if a destination is stopped: one of its messages is parked, or a person has paused the destination */
+  /**
+   * true if one of the destinations is stopped: one of its messages is parked, or a person has paused the destination
+   */
   isStopped: boolean
-  /** error code of the last attempt to a destination, while no message reaches that destination */
+  /** error code of the last attempt to a destination that no message currently reaches */
   failure?: RedoxErrorCode
   /** code of the error that makes the store unusable */
   code?: RedoxErrorCode
 }
 
-/** Result of the last message. */
+/** Result of the message that ended last. */
 interface LastResult {
   failed: boolean
   text: () => string
@@ -41,8 +44,8 @@ interface LastResult {
 
 /**
  * Status line of a send node: number of waiting and in-flight messages, progress of an upload, result of the last
- * message, and the environment if that is the sandbox or Production. Changes at most once a second, except for the
- * first changes.
+ * message, and the environment if the environment is the sandbox or Production. Changes at most once a second, except
+ * for the first changes.
  */
 export class Status {
   readonly #inFlight = new Map<StatusEntry, Progress>()
@@ -61,7 +64,7 @@ export class Status {
     private readonly table: Table,
   ) {}
 
-  /** Returns a new entry for a message. The status shows the entry after its `begin` call. */
+  /** Returns a new entry for a message. The status line counts the message from the `begin` call of the entry on. */
   newEntry(): StatusEntry {
     const entry: StatusEntry = {
       begin: (environment) => {
@@ -73,7 +76,7 @@ export class Status {
         this.#changed()
       },
       sent: (statusCode, way, id) => {
-        // Translated only if it is shown: a translation takes as long as building the message.
+        // Translated only when shown, because a translation takes as long as building a message.
         const text = (): string =>
           [String(statusCode), this.#word(`way.${way}`), id && this.#idText(id)]
             .filter(Boolean)
@@ -204,8 +207,8 @@ export class Status {
 }
 
 /**
- * Returns the status line, e.g. `sandbox 200 · embed` or `sandbox · Patient ID missing`. Without the separator, an
- * environment and a text would read as one phrase.
+ * Returns the status line, e.g. `sandbox 200 · embed` or `sandbox · Patient ID missing`. Without the separator,
+ * environment and result text would read as one phrase.
  */
 function inLine(environment: string, parts: string[]): string {
   const rest = parts.filter((part) => part !== '').join(SEPARATOR)

@@ -19,13 +19,19 @@ import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 
 /**
  * Queued messages of one connection: the store, and the queue sender that delivers the messages. An outbox outlives the
- * nodes of a deploy: messages that are being sent continue, and the next redox-config node of the same id takes over.
+ * nodes of a deploy: messages that are being sent continue, and the next redox-config node with the same id uses the
+ * same outbox.
  */
 export class Outbox {
-  /** number of redox-config nodes that have the outbox open: two for a moment in a deploy */
+  /** number of redox-config nodes that have the outbox open; can be two for a moment in a deploy */
   #users = 0
+<<<<<<< HEAD
   #sendOptions: SendOptions | undefined
   /** storage operations in progress, each with the id of the message */
+=======
+  #sendOptions: Delivering | undefined
+  /** promises of messages that are being stored; each resolves with the id of the message */
+>>>>>>> mV
   readonly #accepting = new Set<Promise<string>>()
   /** concurrency slots for preparing and storing messages */
   #intake: Semaphore | undefined
@@ -41,7 +47,7 @@ export class Outbox {
     this.store = sealedStore.store
     this.sender = new QueueSender(sealedStore, {
       onStats: (stats) => this.#listener?.onStats(stats),
-      // While Node-RED stops there are no nodes: results are emitted after the restart.
+      // While Node-RED stops, no nodes exist: results are emitted after the restart.
       onUnclaimed: (...about) => {
         if (this.#users > 0) this.#listener?.onUnclaimed(...about)
       },
@@ -49,7 +55,7 @@ export class Outbox {
   }
 
   /**
-   * Opens the outbox of a store location, or returns the one that is already open in this process.
+   * Opens the outbox of a store location, or returns the outbox that is already open in this process.
    * @param key store key, which encrypts the messages
    * @throws RedoxError REDOX_STORE_…
    */
@@ -76,13 +82,18 @@ export class Outbox {
     return this.store.rateLimiter(perFiveMinutes)
   }
 
-  /** Milliseconds for which the connection retries a message; undefined while nothing is sent. */
+  /** Milliseconds for which the connection retries a message; undefined before the connection sends. */
   get retryFor(): number | undefined {
     return this.#sendOptions?.retryFor
   }
 
+<<<<<<< HEAD
   /** Starts to send, or continues with the settings of another connection. */
   setOptions(options: SendOptions): void {
+=======
+  /** Starts to send, or continues to send with the settings of another connection. */
+  setOptions(options: Delivering): void {
+>>>>>>> mV
     this.#sendOptions = options
     const { slots } = options.client.settings
     this.#intake ??= new Semaphore(slots)
@@ -92,9 +103,9 @@ export class Outbox {
 
   /**
    * Waits until a message may be prepared and stored. Until then, the message uses no more memory than when it arrived.
-   * Ordered messages wait for the message before them.
-   * @param entry `after`: resolves when the message before this one is stored
-   * @returns function that ends the use of the slot
+   * With ordered delivery, a message also waits until the previous one is stored.
+   * @param entry `after`: resolves when the previous message is stored
+   * @returns function that frees the slot
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   admit(signal: AbortSignal, { after, ...entry }: SlotRequest): Promise<() => void> {
@@ -119,11 +130,11 @@ export class Outbox {
   }
 
   /**
-   * Stops sending unless another node has the outbox open, and closes the store when the messages that are being sent
-   * have ended.
-   * @param withinMs milliseconds after which remaining messages are stopped: they are parked if they may have arrived,
-   * and otherwise wait. Messages with no request on its way to Redox are stopped earlier. undefined: no message is
-   * stopped
+   * Closes the outbox for one redox-config node. If no other node has it open, stops sending, and closes the store when
+   * the messages that are being sent have ended.
+   * @param withinMs milliseconds after which remaining messages are stopped: a message that may have arrived at Redox
+   * is parked, any other stays waiting. Messages without a request in progress are stopped earlier. undefined: no
+   * message is stopped
    */
   async release(withinMs?: number): Promise<void> {
     if (--this.#users > 0) return
@@ -149,7 +160,8 @@ export class Outbox {
 }
 
 /**
- * Runs a task on a store that no connection has open. A connection that opens the store meanwhile waits for the task.
+ * Runs a task on a store that no connection has open. A connection that wants to open the store meanwhile waits for the
+ * end of the task.
  * @returns undefined if a connection has the store open
  */
 export async function whileClosed<T>(place: StoreLocation, task: () => Promise<T>): Promise<T | undefined> {

@@ -1,34 +1,35 @@
 /**
  * Routes of this package in Node-RED's admin API. Node-RED 4.1 without `adminAuth` accepts requests from web pages of
- * any origin, so each route refuses requests of foreign pages itself, before it reads the request.
+ * any origin, so each route itself refuses requests from pages of other origins, before it reads the request body.
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 
 export interface AdminRoutes {
   get: Register
-  /** Registers a POST route. The handlers get only bodies that were sent as `application/json`. */
+  /** Registers a POST route. Its handlers get only bodies that were sent as `application/json`. */
   post: Register
   delete: Register
 }
 
 /**
  * Registers a route.
- * @param permissions permissions of which the user needs all
+ * @param permissions permission that the user needs, or list of permissions that are all required
  */
 type Register = (path: string, permissions: string | readonly string[], ...handlers: RequestHandler[]) => void
 
-/** Settings in `redox: { … }` of `settings.js`. */
+/** Settings under `redox` in Node-RED's `settings.js`. */
 interface RouteSettings {
-  /** origins at which the editor is opened, if a proxy changes the Host header, e.g. `http://nodered.example` */
+  /** origins of the editor's address, if a proxy changes the Host header, e.g. `http://nodered.example` */
   allowedOrigins?: unknown
-  /** true if a login in front of Node-RED, e.g. in a proxy, protects the editor */
+  /** true if a login outside Node-RED, e.g. in a proxy, protects the editor */
   contentWithoutAdminAuth?: unknown
 }
 
 export function adminRoutes(RED: NodeAPI): AdminRoutes {
   const { httpAdmin, auth } = RED
-  // Node-RED accepts a list of permissions and requires all of them, but its types allow only one.
+  // At runtime, Node-RED accepts a list of permissions and requires all of them, but its TypeScript types allow only
+  // one.
   const before = (permissions: string | readonly string[]): RequestHandler[] => [
     withSafeHeaders,
     ownPagesOnly(RED),
@@ -45,7 +46,8 @@ const settingsOf = ({ settings }: NodeAPI): RouteSettings =>
   (settings as { redox?: RouteSettings | null }).redox ?? {}
 
 /**
- * Sets headers so that no cache stores an answer, no browser guesses its type, and no page of another origin embeds it.
+ * Sets response headers so that no cache stores the response, no browser guesses its type, and no page of another
+ * origin embeds it.
  */
 const withSafeHeaders: RequestHandler = (_request, response, next) => {
   response.set({
@@ -56,7 +58,9 @@ const withSafeHeaders: RequestHandler = (_request, response, next) => {
   next()
 }
 
-/** Removes a body that is not JSON: a foreign page can post other types without a preflight request. */
+/**
+ * Removes a request body that is not JSON: a page of another origin can send other types without a preflight request.
+ */
 const jsonOnly: RequestHandler = (request, _response, next) => {
   if (!request.is('application/json')) request.body = undefined
   next()
@@ -68,13 +72,17 @@ function refuse(response: Response, code: string, message: string): void {
 
 // ---- Pages of other origins -----------------------------------------------------------------------------
 
-/** Values of `Sec-Fetch-Site` for the editor's own page, and for an address that the user has typed. */
+/**
+ * Values of the header `Sec-Fetch-Site` for requests from the editor's own page, and for an address that the user has
+ * typed.
+ */
 const OWN_SITES = ['same-origin', 'none']
 
 function ownPagesOnly(RED: NodeAPI): RequestHandler {
   return ({ headers }, response, next) => {
     const { origin, host, 'sec-fetch-site': site } = headers
-    // Browsers send this header only to https and to the local machine. A page can change none of these headers.
+    // Browsers send `Sec-Fetch-Site` only to https addresses and to the local machine. Pages cannot change this header
+    // or `Origin`.
     const isOwn =
       site === undefined ? isOwnOrigin(origin, host, allowedOrigins(RED)) : OWN_SITES.includes(String(site))
     if (isOwn) return next()
@@ -89,16 +97,16 @@ function ownPagesOnly(RED: NodeAPI): RequestHandler {
 }
 
 /**
- * Returns true if a request comes from a page of this Node-RED or of an allowed origin, or has no origin.
- * The proxy's X-Forwarded-Host does not count: a page may set it where Node-RED 4.1 answers preflight requests. Scripts
- * send no origin, and neither does the editor's own page in GET requests.
+ * Returns true if a request comes from a page of this Node-RED or of an allowed origin, or has no `Origin` header.
+ * The header X-Forwarded-Host of a proxy is ignored: where Node-RED 4.1 responds to preflight requests, a page may set
+ * this header. Scripts send no origin, and neither does the editor's own page in GET requests.
  */
 function isOwnOrigin(origin: string | undefined, host: string | undefined, allowed: unknown[]): boolean {
   if (origin === undefined) return true
-  // The origin `null` of a sandboxed frame or a local file is refused.
+  // A sandboxed frame or a local file has the origin `null`, which is refused.
   const known = originOf(origin)
   if (known === undefined) return false
-  // The scheme is not compared, because a proxy may terminate TLS.
+  // The scheme of the origin is not compared, because a proxy may terminate TLS.
   return known === originOf(`${new URL(known).protocol}//${host}`) || allowed.includes(known)
 }
 
@@ -108,8 +116,8 @@ function allowedOrigins(RED: NodeAPI): unknown[] {
 }
 
 /**
- * Returns an origin as browsers write it, without the default port; undefined for a text that is not the origin of a
- * web page.
+ * Returns an origin in the form that browsers send, without the default port; undefined for a string that is not the
+ * origin of a web page.
  */
 function originOf(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined
@@ -120,7 +128,7 @@ function originOf(text: string): string | undefined {
 // ---- Contents of messages -------------------------------------------------------------------------------
 
 /**
- * Returns a handler that refuses patient data to visitors. It must follow the permission check, which sets the
+ * Returns a handler that refuses visitors access to patient data. Must run after the permission check, which sets the
  * request's user.
  */
 export function contentReadersOnly(RED: NodeAPI): RequestHandler {
@@ -139,8 +147,8 @@ export function contentReadersOnly(RED: NodeAPI): RequestHandler {
 }
 
 /**
- * Returns a function that is true for visitors: requests without a login, neither to Node-RED nor to a proxy with a
- * login, and not from this machine.
+ * Returns a function that is true for requests of visitors: there is no login to Node-RED or to a proxy in front of it,
+ * and the request does not come from this machine.
  */
 export function visitorsOf(RED: NodeAPI): (request: Request) => boolean {
   return (request) =>
@@ -149,19 +157,22 @@ export function visitorsOf(RED: NodeAPI): (request: Request) => boolean {
     !isOfThisMachine(RED, request)
 }
 
-/** Returns true for a request of a user who has logged in. The default user of `adminAuth` can be any visitor. */
+/**
+ * Returns true for a request of a user who has logged in. The default user of `adminAuth` does not count, because any
+ * visitor may be this user.
+ */
 function hasLoggedIn(request: Request): boolean {
   const { user } = request as { user?: { anonymous?: boolean } }
   return user !== undefined && user.anonymous !== true
 }
 
-/** Headers that proxies add. */
+/** Request headers that proxies add. */
 const PASSED_ON = ['forwarded', 'x-forwarded-for', 'via']
 
 /**
  * Returns true if Node-RED listens on a loopback address only, and the request came without a proxy and with a loopback
- * name in its Host header. Another host name belongs to a proxy that any computer may use, or to a foreign page whose
- * name resolves to this machine (DNS rebinding).
+ * name in its Host header. Another host name would belong to a proxy that other computers may use, or to a foreign web
+ * page whose name resolves to this machine (DNS rebinding).
  */
 function isOfThisMachine({ server }: NodeAPI, { headers }: Request): boolean {
   if (!isLoopbackServer(server) || PASSED_ON.some((name) => name in headers)) return false
@@ -170,8 +181,8 @@ function isOfThisMachine({ server }: NodeAPI, { headers }: Request): boolean {
 }
 
 /**
- * Returns true if Node-RED listens on a loopback address only. The server of an embedding application is unknown, and a
- * Unix socket is used with a proxy.
+ * Returns true if Node-RED listens on a loopback address only. False if Node-RED is embedded in an application, whose
+ * HTTP server is unknown, or listens on a Unix socket, which is used with a proxy.
  */
 function isLoopbackServer(server: NodeAPI['server'] | null): boolean {
   const address = server?.address()

@@ -1,6 +1,6 @@
 import type { NodeAPI } from 'node-red'
 
-// Milliseconds that Node-RED waits for a node to close, unless `nodeCloseTimeout` is set
+// Milliseconds that Node-RED waits for a node to close, unless the setting `nodeCloseTimeout` is set
 // (https://nodered.org/docs/creating-nodes/node-js#closing-the-node).
 const NODE_RED_WAITS_MS = 15_000
 const PART_OF_IT = 0.8
@@ -12,8 +12,8 @@ export function closeWithinMs(RED: NodeAPI): number {
 }
 
 /**
- * Milliseconds after the start of Node-RED's shutdown in which messages may still begin their next request. After that,
- * Node-RED waits only for requests that Redox may have received, and not for tokens, connections or pauses.
+ * Milliseconds after the start of Node-RED's shutdown in which messages may still start a request. After that, only
+ * requests that Redox may have received are waited for: not token requests, connection attempts or retry delays.
  */
 export const HURRY_AFTER_MS = 1000
 

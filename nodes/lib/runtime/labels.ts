@@ -6,8 +6,8 @@ const CATALOGUE = path.join(__dirname, '../../redox-config/locales/en-US/redox-c
 let labels: Record<string, string> | undefined
 
 /**
- * Returns the name of a node's property for error texts: its English label without the unit and without Redox's own
- * name (a label is `Birth date · DOB`). A property without a label keeps its own name.
+ * Returns the name of a node's property for error texts: its English label without the unit and without Redox's term
+ * (the label `Birth date · DOB` becomes `Birth date`). A property without a label keeps its own name.
  */
 export function labelOf(name: string): string {
   labels ??= (JSON.parse(readFileSync(CATALOGUE, 'utf8')) as { redox: { label: Record<string, string> } })
