@@ -18,16 +18,8 @@ export class DirectMessageSections {
     const loaded = await Promise.all(
       connections.map(async (connection) => ({ connection, answer: await messagesOf(connection) })),
     )
-<<<<<<< HEAD
-    // The last message may have ended since.
-    const shown = loaded.filter(({ answer }) => answer?.total !== 0)
-=======
     // The last message of a connection may have ended since the connections were requested.
-    const shown = connections.flatMap((connection, index) => {
-      const answer = answers[index]
-      return answer && answer.total > 0 ? [{ connection, answer }] : []
-    })
->>>>>>> mV
+    const shown = loaded.filter(({ answer }) => answer?.total !== 0)
     this.block.hidden = shown.length === 0
     this.#sections.keep(shown.map(({ connection }) => connection.id))
     for (const { connection, answer } of shown) this.#section(connection.id).show(connection, answer)
@@ -62,12 +54,8 @@ class ConnectionSection {
 
   constructor() {
     write(this.#lookUp, text('direct.lookUp'))
-<<<<<<< HEAD
     write(this.#failed, text('direct.failed'))
-    // Can be scrolled with the keyboard.
-=======
     // Makes the list focusable, so that it can be scrolled with the keyboard.
->>>>>>> mV
     this.#items.tabIndex = 0
     this.#more.hidden = true
     this.item.append(this.#title, this.#failed, this.#lookUp, this.#items, this.#more)
@@ -116,14 +104,7 @@ class DirectMessageRow {
     if (this.#state.textContent !== shown)
       this.#state.replaceChildren(icon(DIRECT_ICONS[state]), element('span', '', shown))
     write(this.#destination, directDestination(destination))
-<<<<<<< HEAD
     write(this.#small, detailsOf(message))
-=======
-    // For an unknown outcome, the text of the state already contains the reason.
-    const failure = reason && state !== 'unknown' && text('direct.reason', { code: reason })
-    const accepted = text('accepted', { age: age(acceptedAt) })
-    write(this.#small, [accepted, text('attempts', { count: attempts }), failure].filter(Boolean).join(' · '))
->>>>>>> mV
   }
 }
 

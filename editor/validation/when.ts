@@ -1,20 +1,12 @@
-<<<<<<< HEAD
-/** Conditions under which the fields of a table are checked. */
-=======
 /** Conditions under which the checks of a field apply. */
->>>>>>> mV
 import { checkedWhen, holds, settingOf } from '../../nodes/lib/fields/conditions'
 import type { Field, Table } from '../../nodes/lib/fields/types'
 import { VARIABLE } from '../../src/shared/formats'
 import type { Read } from '../forms'
 
-<<<<<<< HEAD
-/** Returns a reader of the values of choice fields; a choice without a saved value has its default. */
-=======
 /**
  * Returns a function that reads the choices of a node. For a choice that was not saved, it returns the first option.
  */
->>>>>>> mV
 export const settingsOf =
   (table: Table, read: Read): Read =>
   (name) =>
@@ -23,14 +15,10 @@ export const settingsOf =
 export const isChecked = (table: Table, field: Field, read: Read): boolean =>
   holds(checkedWhen(field), settingsOf(table, read)) && !(field.notInSandbox && mayBeSandbox(read))
 
-<<<<<<< HEAD
-/** Returns true if a connection may be to the sandbox. Only the runtime knows the value of an environment variable. */
-=======
 /**
  * Returns true if a connection uses the sandbox, or if its environment is an environment variable, whose value only the
  * runtime knows.
  */
->>>>>>> mV
 export const mayBeSandbox = (read: Read): boolean =>
   read('environmentType') === 'env' ||
   VARIABLE.test(read('environment')) ||

@@ -1,13 +1,7 @@
 /**
-<<<<<<< HEAD
- * Paths of named values in list elements. When a message is built, a {@link ElementChooser} selects the element of the data,
- * e.g. the identifier of the same type or the order with the same ID. The index counts the elements of a form, which
- * has one in each list.
-=======
  * Paths of named values in list elements. When a message is built, a {@link Choice} selects the element of the data,
  * e.g. the identifier of the same type or the order with the same ID. The index in a path counts the elements of the
  * form, which has one element in each list.
->>>>>>> mU
  */
 export const SETTERS = {
   // Paths in Data Model messages.

@@ -20,11 +20,7 @@ export interface ListedStore {
   code?: string
 }
 
-<<<<<<< HEAD
-/** Folder names of unreadable stores that were replaced by new ones, see {@link replaceStore}. */
-=======
 /** Pattern of the folder names of unreadable stores that were replaced by new ones, see {@link beginAnew}. */
->>>>>>> mU
 const SET_ASIDE = /\.unreadable-/
 
 /** Returns the ids of all embedded stores of a user directory, also of those whose folder is missing. */

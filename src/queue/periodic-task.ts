@@ -1,12 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-<<<<<<< HEAD:src/queue/periodic-task.ts
 export interface PeriodicTask {
-  /** milliseconds between two runs */
-=======
-export interface Repetition {
   /** pause between two runs, in milliseconds */
->>>>>>> mU:src/queue/repeat.ts
   every: number
   /** longest pause in milliseconds */
   longest: number

@@ -41,13 +41,8 @@ export function undeliveredError(
   )
 }
 
-<<<<<<< HEAD
-/** Error for a 2xx answer that reports errors, when no part of the message arrived (REDOX_REJECTED). */
-export const rejectedError = (detail: RedoxErrorDetail): RedoxError =>
-=======
 /** Error for a 2xx response that reports errors, when no part of the message arrived (REDOX_REJECTED). */
-export const refusedError = (detail: RedoxErrorDetail): RedoxError =>
->>>>>>> mU
+export const rejectedError = (detail: RedoxErrorDetail): RedoxError =>
   new RedoxError(
     'REDOX_REJECTED',
     `Rejected by Redox (${detail.operation}), although the HTTP status is ${detail.status}. ` +

@@ -11,13 +11,9 @@ export interface DirectMessage {
   readonly id: number
   /** id of the node that received the message from the flow */
   readonly owner: string
-<<<<<<< HEAD
   /** `sandbox`, or the name of the environment */
   readonly environment: string
   /** milliseconds since 1970 */
-=======
-  /** time when the node received the message, in milliseconds since 1970 */
->>>>>>> mU
   readonly acceptedAt: number
   /** `waiting`: for a slot, the rate limiter or the next attempt */
   state: 'waiting' | 'sending'
@@ -36,13 +32,9 @@ export interface DirectMessage {
 /** Message that ended with REDOX_OUTCOME_UNKNOWN. */
 export interface UnknownMessage extends Omit<DirectMessage, 'state' | 'dueAt'> {
   state: 'unknown'
-<<<<<<< HEAD
   /** trace id of Redox's answer, if there was one and it has the form of a generated id */
   traceId?: string | undefined
   /** milliseconds since 1970 */
-=======
-  /** time when the message ended, in milliseconds since 1970 */
->>>>>>> mU
   endedAt: number
 }
 
@@ -62,13 +54,8 @@ export class DirectMessages {
   /** messages with an unknown outcome, oldest first; their times are of the monotonic clock */
   readonly #unknown = new Map<number, { message: UnknownMessage; until: number }>()
 
-<<<<<<< HEAD
-  /** Adds a message that has arrived at a node. */
-  add(owner: string, environment: string, destination?: string): DirectMessage {
-=======
   /** Adds a message that a node has received. */
-  add(owner: string, destination?: string): DirectMessage {
->>>>>>> mU
+  add(owner: string, environment: string, destination?: string): DirectMessage {
     const id = ++this.#lastId
     const acceptedAt = Date.now()
     const known = { id, owner, environment, destination, acceptedAt }

@@ -46,13 +46,8 @@ const unescaped = (text: string): string =>
     }
   })
 
-<<<<<<< HEAD
-/** Redacts secrets from a text of any length. Only exact occurrences are replaced. */
-export const redactSecretsInText = (text: string, secrets: string[]): string =>
-=======
 /** Redacts secrets in a string of any length. Only exact occurrences are replaced. */
-export const redactText = (text: string, secrets: string[]): string =>
->>>>>>> mU
+export const redactSecretsInText = (text: string, secrets: string[]): string =>
   secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 
 const secretSpellings = (secret: string): string[] =>

@@ -35,16 +35,11 @@ export interface AttemptContext {
   onProgress: OnProgress
 }
 
-<<<<<<< HEAD:src/redox/request-attempt.ts
-/** Makes one HTTP request. Any answer but a 2xx without errors becomes the error from the table of outcomes. */
-export async function attemptRequest(
-=======
 /**
  * Makes one HTTP request. Every response except a 2xx without errors is converted to an error by the table in
  * `src/transport/outcomes.ts`.
  */
-export async function attempt(
->>>>>>> mU:src/redox/attempt.ts
+export async function attemptRequest(
   request: RequestSpec,
   context: AttemptContext,
 ): Promise<TimedAnswer | FailedRequest> {

@@ -18,9 +18,5 @@ export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.tes
 
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-<<<<<<< HEAD
-/** Returns true if a URL leads to this machine. Other hosts are refused without TLS. */
-=======
 /** Returns true if the host of a URL is this machine. Requests to any other host require TLS. */
->>>>>>> mU
 export const isLoopback = ({ hostname }: { hostname: string }): boolean => LOOPBACK.has(hostname)

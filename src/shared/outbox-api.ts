@@ -49,13 +49,9 @@ export interface DirectMessageSummary {
   /** id of the message, which is valid until Node-RED stops */
   id: string
   state: DirectMessageState
-<<<<<<< HEAD
   /** `sandbox`, or the name of the environment */
   environment: string
   /** missing until the message is prepared */
-=======
-  /** missing until the message is prepared for sending */
->>>>>>> mU
   operation?: string
   /** destination: `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing until it is known */
   destination?: string
@@ -64,7 +60,6 @@ export interface DirectMessageSummary {
   /** error code of the last failure */
   reason?: string
   acceptedAt: string
-<<<<<<< HEAD
   /** of a message that waits for its next attempt: time from which that may begin */
   dueAt?: string
   /** of a message whose outcome is unknown */
@@ -72,11 +67,6 @@ export interface DirectMessageSummary {
   /** of a message whose outcome is unknown: trace id of Redox's answer */
   traceId?: string
   /** id of the node that the message came to */
-=======
-  /** only for a message whose outcome is unknown */
-  endedAt?: string
-  /** id of the node that received the message from the flow */
->>>>>>> mU
   owner: string
 }
 

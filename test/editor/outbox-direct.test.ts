@@ -8,17 +8,12 @@ import type { Editor } from './editor'
 import { RAW_KEY, tab, useOutbox } from './outbox'
 import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
-<<<<<<< HEAD
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const UNKNOWN = reply(500, {}, { 'redox-trace-id': TRACE_ID })
 const PDF = Buffer.from('%PDF-1.7 %%EOF').toString('base64')
 const DOWN = reply(503, {}, { 'retry-after': '120' })
-/** First flow, which the editor opens. */
-const FRONT = { id: 'front', type: 'tab', label: 'front' }
-=======
 /** Pattern for keys of the message catalogue; a key that is visible in the editor is a missing translation. */
-const RAW_KEY = /\boutbox\.\w/
->>>>>>> mW
+const FRONT = { id: 'front', type: 'tab', label: 'front' }
 
 describe('direct messages in the outbox tab', function () {
   this.timeout(120_000)

@@ -109,13 +109,8 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
 /**
-<<<<<<< HEAD
- * Modules needed only for sending. The exceptions are short: the proxy rules, the imports of the field tables, the
- * count of keys, and the list of direct messages, which the outbox tab reads.
-=======
  * Modules that are needed only for sending. The pattern excludes short modules with other uses, such as proxy rules and
  * those that the field tables import.
->>>>>>> mW
  */
 const SENDS =
   /^dist\/src\/(sandbox|redox\/(?!direct-messages\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/

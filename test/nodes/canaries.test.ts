@@ -320,13 +320,9 @@ describe('markers', function () {
           const before = endsInLog()
           flow.node.receive({ ...message, _msgid: 'gone' })
           await sleep(50)
-<<<<<<< HEAD
           await eventually('it is listed', () => directSummaries(directConnections).length > 0)
           assertSilent(flow, `${kind}, under way`)
-          // The log is the only output when the node was removed or all flows were stopped.
-=======
           // When the node was removed or all flows were stopped, a message can be reported in the log only.
->>>>>>> mW
           if (fault === silence) await flow.stop()
           else await flow.redeploy('full', { node: null })
           await eventually('its end is in the log', () => endsInLog() > before)

@@ -79,15 +79,11 @@ describe('direct messages in the outbox', function () {
       waiting = messages.find(({ state, dueAt }) => state === 'waiting' && dueAt)
       return waiting !== undefined
     })
-<<<<<<< HEAD
     const { attempts, reason, environment, dueAt } = waiting as Json
     assert.deepEqual([attempts, reason, environment], [1, 'REDOX_UNAVAILABLE', 'Development'])
     const seconds = (Date.parse(dueAt as string) - pressedAt) / 1000
     assert.ok(seconds >= 20 && seconds < 30, `due after ${seconds} s`)
-    // Over a deploy, too.
-=======
     // The number of messages with unknown outcome is kept after a deploy.
->>>>>>> mW
     assert.equal((await summaries())[0]?.['counts'].unknown, 1)
     await client.deployFlows([])
     await eventually('they are forgotten', async () => (await summaries()).length === 0)

@@ -123,17 +123,10 @@ export function environmentOf(value: unknown): TargetEnvironment {
   )
 }
 
-<<<<<<< HEAD
-/** Parts for opening a connection besides its configuration. */
-interface ConnectionContext {
-  sandbox: SandboxContext | undefined
-  /** base of relative folders */
-=======
 /** Objects that openConnection() needs in addition to the saved settings. */
 interface ConnectionContext {
   sandbox: SandboxContext | undefined
   /** Node-RED's user directory, to which relative folders in the settings refer */
->>>>>>> mV
   userDir: string
   /** TLS and proxy settings; not used for the sandbox, which runs on this machine */
   network?: Network

@@ -5,22 +5,13 @@ export const fieldNamed = (table: Table, name: string): Field | undefined =>
   table.fields.find((field) => field.name === name)
 
 /**
-<<<<<<< HEAD
- * Returns true if a condition is met.
- * @param read returns the value of a choice field by its name
-=======
  * Returns true if each choice in the condition has one of the listed values.
  * @param read returns the value of the choice with the given name
->>>>>>> mV
  */
 export const holds = (condition: Condition = {}, read: (name: string) => string): boolean =>
   Object.entries(condition).every(([name, values]) => values.includes(read(name)))
 
-<<<<<<< HEAD
-/** Returns the value of a property; for a list without a saved value, its first option. */
-=======
 /** Returns the saved value of a property; for a choice field without a saved value, its first option. */
->>>>>>> mV
 export function settingOf(table: Table, name: string, saved: string): string {
   if (saved !== '') return saved
   const field = fieldNamed(table, name)

@@ -4,30 +4,18 @@ import { pathOf, typedFields } from '../fields/lookup'
 import type { TypedField } from '../fields/types'
 import type { PrepareInput } from './prepare-types'
 
-<<<<<<< HEAD
-/**
- * Returns the values of a node's filled fields. Fields that the form hides keep their saved values, which are not sent.
- */
-export const fieldValues = (task: PrepareInput): Promise<FieldValue[]> =>
-=======
 /** Returns the values of a node's filled fields. Values of fields that the dialog hides stay saved but are not sent. */
-export const fieldValues = (task: Task): Promise<FieldValue[]> =>
->>>>>>> mV
+export const fieldValues = (task: PrepareInput): Promise<FieldValue[]> =>
   valuesOf(
     task,
     ({ when, withoutFile }) => !withoutFile && holds(when, (choice) => task.inputs.setting(choice)),
   )
 
-<<<<<<< HEAD
-/** Returns the values of the file name and file type fields for a message without a file (Delete, text note). */
-export const fileValues = (task: PrepareInput): Promise<FieldValue[]> =>
-=======
 /**
  * Returns the values of the fields for file name and file type, for a message without a file (Delete, Notes message
  * with text).
  */
-export const fileValues = (task: Task): Promise<FieldValue[]> =>
->>>>>>> mV
+export const fileValues = (task: PrepareInput): Promise<FieldValue[]> =>
   valuesOf(task, ({ withoutFile }) => withoutFile === true)
 
 async function valuesOf(

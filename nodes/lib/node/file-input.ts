@@ -68,13 +68,8 @@ export async function takeFiles(
   return files
 }
 
-<<<<<<< HEAD
-/** Returns the file name and types that the fields provide. A file type may be a Redox name such as `PDF`. */
-async function hintsOf({ inputs, connection }: PrepareInput): Promise<FileHints> {
-=======
 /** Returns file name, MIME type and Redox file type (such as `PDF`) from the node's fields. */
-async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
->>>>>>> mV
+async function hintsOf({ inputs, connection }: PrepareInput): Promise<FileHints> {
   const filename = await inputs.text('filename')
   const contentType = await inputs.text('contentType')
   const fileType = await inputs.text('redoxFileType')
@@ -134,43 +129,28 @@ function reportCutShort(task: PrepareInput, cutShort: string): void {
   )
 }
 
-<<<<<<< HEAD
-/** Returns the origins of files that were uploaded over the connection. */
-export const uploadHosts = ({ connection: { origins, client } }: PrepareInput): string[] => [
-=======
 /** Returns the origins at which files uploaded over this connection can be stored. */
-export const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
->>>>>>> mV
+export const uploadHosts = ({ connection: { origins, client } }: PrepareInput): string[] => [
   ...origins,
   ...client.uploadOrigins,
 ]
 
-<<<<<<< HEAD
-/** Returns true for a text that is only a reference to a file on one of the connection's upload hosts, in any form. */
-export const isReferenceText = (task: PrepareInput, text: string): boolean =>
-=======
 /** Returns true for a string that is only a URL on one of the connection's upload hosts. */
-export const isReferenceText = (task: Task, text: string): boolean =>
->>>>>>> mV
+export const isReferenceText = (task: PrepareInput, text: string): boolean =>
   text.length <= LONGEST_URL &&
   /^https?:\S+$/i.test(text) &&
   URL.canParse(text) &&
   uploadHosts(task).includes(new URL(text).origin)
 
-<<<<<<< HEAD
-/** Decides how each file is sent. Refuses too large files and references to unknown hosts before any I/O. */
+/**
+ * Decides whether each file is embedded or uploaded. Refuses files that are too large, and references to unknown hosts,
+ * before any I/O.
+ */
 export function chooseWays(
   task: PrepareInput,
   files: MessageFile[],
   api: 'datamodel' | 'fhir',
 ): FileToSend[] {
-=======
-/**
- * Decides whether each file is embedded or uploaded. Refuses files that are too large, and references to unknown hosts,
- * before any I/O.
- */
-export function chooseWays(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): FileToSend[] {
->>>>>>> mV
   const way = oneOf(task.inputs, 'way', WAYS)
   const where = task.inputs.where('file')
   const { client } = task.connection

@@ -5,13 +5,8 @@ import type { UploadKind } from '../../../src/redox/uploads'
 import type { Connection } from '../connection/connection'
 import type { Inputs } from './inputs'
 
-<<<<<<< HEAD:nodes/lib/node/prepare-types.ts
-/** Input of a node's `prepare` function for one message. */
-export interface PrepareInput {
-=======
 /** Argument of a node's `prepare` function for one message. */
-export interface Task {
->>>>>>> mV:nodes/lib/node/prepare.ts
+export interface PrepareInput {
   connection: Connection
   inputs: Inputs
   /** signal that aborts when the message is stopped */

@@ -87,15 +87,9 @@ class SendNodeState implements Subscriber {
   readonly status: Status
   readonly inFlight = new Set<InFlightMessage>()
   readonly #warned = new Set<string>()
-<<<<<<< HEAD
   readonly #loaded: Promise<[Prepare, typeof SendOrQueue]>
-  // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
-  // accepted them.
-=======
-  readonly #loaded: Promise<[Prepare, typeof Delivering]>
   // Destinations to which this node has sent. Messages that wait for one of them delay this node, even if another node
   // sent them.
->>>>>>> mV
   readonly #destinations = new Set<string>()
   readonly #named: string | undefined
   #settings: Settings | undefined

@@ -25,13 +25,8 @@ import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 export class Outbox {
   /** number of redox-config nodes that have the outbox open; can be two for a moment in a deploy */
   #users = 0
-<<<<<<< HEAD
   #sendOptions: SendOptions | undefined
-  /** storage operations in progress, each with the id of the message */
-=======
-  #sendOptions: Delivering | undefined
   /** promises of messages that are being stored; each resolves with the id of the message */
->>>>>>> mV
   readonly #accepting = new Set<Promise<string>>()
   /** concurrency slots for preparing and storing messages */
   #intake: Semaphore | undefined
@@ -87,13 +82,8 @@ export class Outbox {
     return this.#sendOptions?.retryFor
   }
 
-<<<<<<< HEAD
-  /** Starts to send, or continues with the settings of another connection. */
-  setOptions(options: SendOptions): void {
-=======
   /** Starts to send, or continues to send with the settings of another connection. */
-  setOptions(options: Delivering): void {
->>>>>>> mV
+  setOptions(options: SendOptions): void {
     this.#sendOptions = options
     const { slots } = options.client.settings
     this.#intake ??= new Semaphore(slots)

@@ -159,16 +159,11 @@ export class LevelDatabase {
     return this.#db.compactRange(gt, lt).catch(failed)
   }
 
-<<<<<<< HEAD
-  /** Rejects unless the path of the store leads to the files that are open, so that written data can be found again. */
-  readonly assertInPlace = coalesced(async () => {
-=======
   /**
    * Rejects unless the open files are the ones at the path of the store. Otherwise data that is written now would not
    * be found after a restart.
    */
-  readonly assertInPlace = shared(async () => {
->>>>>>> mU
+  readonly assertInPlace = coalesced(async () => {
     const place = await inodesOf(this.folder)
     if (place === this.#place) return
     // The files were replaced, e.g. by a copy of the store. The database is reopened before the next write.

@@ -16,13 +16,8 @@ export class SerialTasks {
   }
 }
 
-<<<<<<< HEAD
-/** Returns a function that runs a task. Calls during a run share one following run. */
-export function coalesced(task: () => Promise<void>): () => Promise<void> {
-=======
 /** Wraps a task so that only one run is in progress at a time. All calls during a run share one following run. */
-export function shared(task: () => Promise<void>): () => Promise<void> {
->>>>>>> mU
+export function coalesced(task: () => Promise<void>): () => Promise<void> {
   let running = Promise.resolve()
   let next: Promise<void> | undefined
   return () =>
