@@ -58,8 +58,9 @@ async function openNode(
   saved: NodeDef & ConnectionConfig,
   parts: { durable: DurableConnection; enterSandbox: (config: ConnectionConfig) => Promise<SandboxAccess> },
 ): Promise<Connection> {
-  const { CREDENTIALS_IN_SANDBOX, durableSettingsOf, environmentOf, hasCredentials, openConnection } =
+  const { CREDENTIALS_IN_SANDBOX, environmentOf, hasCredentials, openConnection } =
     await import('../lib/connection/connection.js')
+  const { durableSettingsOf } = await import('../lib/connection/durable-settings.js')
   const { id } = node
   const config = migrated('redox-config', saved)
   const target = environmentOf(environmentIn(RED, node, config))

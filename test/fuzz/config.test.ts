@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {
   environmentOf,
-  durableSettingsOf,
   openConnection,
   secretTargets,
   type ConnectionConfig,
   type ConnectionSecrets,
 } from '../../nodes/lib/connection/connection'
+import { durableSettingsOf } from '../../nodes/lib/connection/durable-settings'
 import { takeMemory } from '../../src/file/file'
 import { uploadDirect } from '../../src/redox/direct-delivery'
 import { never, TEST_KEY } from '../lib/redox'

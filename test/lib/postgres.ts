@@ -1,13 +1,16 @@
 /** PostgreSQL cluster for tests in a temporary folder, reachable on the loopback interface only. */
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from './node-red'
 
 const run = promisify(execFile)
+
+/** Number of ports that are tried. */
+const MAX_PORTS = 5
 
 /** Folder where Debian installs the binaries, which is not in the PATH. */
 const DEBIAN = '/usr/lib/postgresql'
@@ -25,9 +28,10 @@ const inPath = (): string[] => (process.env.PATH ?? '').split(path.delimiter).fi
 export const PASSWORD = 'pässword/of@tests'
 
 export class Postgres {
+  port = 0
+
   private constructor(
     readonly folder: string,
-    readonly port: number,
     private readonly binaries: string,
   ) {}
 
@@ -36,10 +40,10 @@ export class Postgres {
     const binaries = postgresBinaries()
     if (binaries === undefined) throw new Error('PostgreSQL is not installed')
     const folder = await mkdtemp(path.join(tmpdir(), 'redox-postgres-'))
-    const postgres = new Postgres(folder, await freePort(), binaries)
+    const postgres = new Postgres(folder, binaries)
     try {
       await postgres.#create()
-      await postgres.resume()
+      await postgres.#startOnFreePort()
       return postgres
     } catch (error) {
       await rm(folder, { recursive: true, force: true })
@@ -62,6 +66,20 @@ export class Postgres {
 
   url(database = 'postgres', password = PASSWORD): string {
     return `postgres://redox:${encodeURIComponent(password)}@127.0.0.1:${this.port}/${database}`
+  }
+
+  /** Starts the server. Another process may take a port between the choice and the start: then another one is chosen. */
+  async #startOnFreePort(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      this.port = await freePort()
+      try {
+        return await this.resume()
+      } catch (error) {
+        const log = await readFile(path.join(this.folder, 'log'), 'utf8')
+        if (tries === MAX_PORTS || !log.includes('Address already in use')) throw error
+        await rm(path.join(this.folder, 'log'))
+      }
+    }
   }
 
   /** Starts the server again after `suspend`. */

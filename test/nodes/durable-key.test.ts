@@ -1,22 +1,26 @@
 /** Durable delivery with a changed store key, and without a store key. */
 import assert from 'node:assert/strict'
-import { logged } from '../lib/flow'
+import { logged, type Message } from '../lib/flow'
 import { fileMessage, NOTE } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
 import { DOWN, server, startDurable, useDurable } from '../lib/durable'
+
+// A node with the same id may also emit in-flight messages of an earlier test, which Node-RED's redeploy hands over.
+const OWN = 'message of this file'
+const ownMessage = (): Message => ({ ...fileMessage(), topic: OWN })
 
 describe('durable delivery', () => {
   useDurable()
   it('with another store key: REDOX_STORE_UNREADABLE, until the right key is set', async () => {
     server.script('send', DOWN)
-    await (await startDurable()).outcome(fileMessage())
+    await (await startDurable()).outcome(ownMessage())
     const other = await startDurable(NOTE, {}, {}, { storeKey: 'quite another key of the store' })
     const { error } = await other.outcome(fileMessage())
     assert.equal(error?.code, 'REDOX_STORE_UNREADABLE')
     assert.ok(logged().some((line) => line.includes('REDOX_STORE_UNREADABLE')))
     server.script('send')
     const right = await startDurable()
-    await eventually('not delivered', () => right.emitted.length === 1)
+    await eventually('not delivered', () => right.emitted.some(({ topic }) => topic === OWN))
   })
 
   it('without a store key and without a store: REDOX_CONFIGURATION names the field and advises to generate a key', async () => {
@@ -28,7 +32,7 @@ describe('durable delivery', () => {
 
   it('with a lost store key: the error asks for the old key, delivery continues with it, and no key is generated', async () => {
     server.script('send', DOWN)
-    await (await startDurable()).outcome(fileMessage())
+    await (await startDurable()).outcome(ownMessage())
     for (const secrets of [{}, { storeKey: ' ' }, { storeKey: 'short' }]) {
       const flow = await startDurable(NOTE, {}, {}, secrets)
       const { error } = await flow.outcome(fileMessage())
@@ -38,7 +42,7 @@ describe('durable delivery', () => {
     }
     server.script('send')
     const right = await startDurable()
-    await eventually('not delivered', () => right.emitted.length === 1)
+    await eventually('not delivered', () => right.emitted.some(({ topic }) => topic === OWN))
   })
 
   it('without a store key for a database: the error asks for the old key first, because a store may exist', async () => {

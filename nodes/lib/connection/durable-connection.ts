@@ -1,13 +1,8 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { DestinationState, MessageState } from '../../../src/queue/types'
-import type {
-  Connection,
-  ConnectionBacklog,
-  DurableSettings,
-  RedoxConfigNode,
-  Subscriber,
-} from './connection'
+import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
+import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
 import { waitingText } from './waiting-text'
 
