@@ -25,7 +25,8 @@ import { codeOf, portOf } from './lib/process.mjs'
 const requireModule = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const once = process.argv.includes('--once')
-// With --once, the unchanged examples are used, and a free port, because a Node-RED may be running on the usual port.
+// With --once, the flows are those of the repository, without the changes that the user made in the editor. The port is a
+// free one, because another Node-RED may be running on the usual port.
 const port = once ? 0 : wantedPort(process.env.PORT || '1880')
 const userDir = path.join(root, '.node-red', ...(once ? ['once'] : []))
 

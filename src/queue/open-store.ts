@@ -41,7 +41,8 @@ export async function replaceStore(
   const { store } = await openAt(place, key, undefined)
   try {
     await store.recordReplacement(setAside ?? '-', { who, reason, now: store.clock.now() })
-    // Last step: from now on, the mark identifies the new store as the one that belongs to this connection.
+    // Last step of the replacement: the mark file now names the new store. If the process stops before, the mark file
+    // still names the old store, and the new one is refused.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {
     await store.close()

@@ -1,7 +1,7 @@
 import type { RedoxErrorCode } from '../errors'
 import { generatedId } from './public-facts'
 
-/** Messages with an unknown outcome are listed for this time, in milliseconds. */
+/** Time in milliseconds that the outbox lists a message after the message ended with an unknown outcome. */
 export const UNKNOWN_LISTED_MS = 3_600_000
 /** Number of messages with an unknown outcome that one connection lists at most. */
 export const MAX_UNKNOWN = 1_000

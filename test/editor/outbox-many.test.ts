@@ -135,7 +135,7 @@ describe('outbox with many messages in the editor', function () {
     await page.keyboard.press('Enter')
     await many(page).getByText('Done: 0. Unchanged: 61. Deadline already that late: 61.').waitFor()
     assert.equal((await client.get('audit?limit=1'))['total'], total + 1)
-    // A change of the filter removes the line with the result.
+    // When the user changes the filter of the list, the tab removes the line that shows the result of the last decision.
     await filter(page, 'All').click()
     await filter(page, 'Waiting').click()
     await count(page, 50)

@@ -79,7 +79,7 @@ describe('routes of the dialogs', function () {
       connection,
     })
 
-  /** Deploys a connection with a stored key. */
+  /** Deploys a redox-config node, whose private key Node-RED then stores as a credential. */
   const deploy = async (config: object, credentials: object): Promise<void> => {
     const flow = [{ id: CONFIG_ID, type: 'redox-config', name: '', ...config, credentials }]
     assert.equal((await ask('flows', flow, 'admin')).status, 204)

@@ -163,9 +163,9 @@ function logFailure(RED: NodeAPI, error: unknown): void {
 // ---- Decisions ---------------------------------------------------------------------------
 
 /**
- * Moves the messages of a stranded store to a connection whose store is open. Messages that were accepted for another
- * account are parked in the new store.
- * @param key key of the stranded store; undefined: the key of the connection's store
+ * Moves the messages of a stranded store, whose messages no connection delivers, to a connection whose store is open.
+ * Messages that were accepted for another account are parked in the new store.
+ * @param key store key with which the stranded store is encrypted; undefined: the store key of the connection
  * @throws RedoxError REDOX_STORE_…
  */
 export async function moveStranded(
