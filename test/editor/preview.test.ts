@@ -267,8 +267,7 @@ describe('preview in the editor', function () {
     const section = form(page()).locator('.redox-preview')
     await section.locator('summary').click()
     await section.locator('pre').waitFor()
-    await section.locator('li').first().waitFor()
-    const problems = await section.locator('li').allInnerTexts()
+    const problems = await problemsIn(section)
     await editor().screenshot('preview-german')
     for (const one of problems) assert.doesNotMatch(one, /\b(is|must|missing|Give|Fill)\b/)
     assert.match(problems.join('\n'), /JJJJ-MM-TT/)
@@ -280,11 +279,20 @@ describe('preview in the editor', function () {
 
 /** Checks that the preview shows one list of `count` problems, each different and in the language of `each`. */
 async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
+  const problems = await problemsIn(section)
   assert.equal(await section.locator('.redox-bad + ul').count(), 1)
-  const problems = await section.locator('.redox-bad + ul li').allInnerTexts()
   for (const one of problems) assert.match(one, each)
   assert.equal(problems.length, count, problems.join('\n'))
   assert.equal(new Set(problems).size, count)
+}
+
+/** Problems that the preview lists. Waits if the preview is empty because it is just being updated. */
+async function problemsIn(section: Locator): Promise<string[]> {
+  for (;;) {
+    const texts = await section.locator('.redox-bad + ul li').allInnerTexts()
+    if (texts.length > 0) return texts
+    await pause(50)
+  }
 }
 
 /** Requests that the preview shows. Waits if the preview is empty because it is just being updated. */

@@ -113,7 +113,7 @@ const posix = (file: string): string => file.replaceAll('\\', '/')
  * those that the field tables import.
  */
 const SENDS =
-  /^dist\/src\/(sandbox|redox\/(?!direct-messages\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
+  /^dist\/src\/(sandbox|redox\/(?!(?:direct-messages|public-facts)\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
 
 describe('a Node-RED with the package', function () {
   this.timeout(60_000)
