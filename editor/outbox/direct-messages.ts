@@ -68,7 +68,8 @@ class ConnectionSection {
     this.#lookUp.hidden = counts.unknown === 0
     this.#failed.hidden = answer !== undefined
     if (!answer) return
-    write(this.#lookUp, text(areOfSandbox(answer, counts.unknown) ? 'direct.lookUpSandbox' : 'direct.lookUp'))
+    const inSandbox = areOfSandbox(answer, counts.unknown)
+    write(this.#lookUp, inSandbox ? text('direct.lookUpSandbox') : text('direct.lookUp'))
     this.#showMessages(answer)
   }
 
