@@ -405,7 +405,7 @@ describe('outcomes of a send, row by row', () => {
       [outcomes.server.url.replace('http:', 'https:'), 'REDOX_TLS', /does not speak TLS/],
     ] as const
     for (const [url, code, text] of urls) {
-      const { client } = connectTo(url, { connectTimeout: 2 })
+      const { client } = connectTo(url, { connectTimeout: 30 })
       const { cause } = await failing(code, () => send(client), text)
       assert.ok(cause.fault, url)
       await client.close()
