@@ -5,6 +5,7 @@ import type { Announcements } from './announcements'
 import type { LevelDatabase } from './database'
 import type { Leases } from './leases'
 import type { Retention } from './retention'
+import { UNTRIED } from './rows'
 
 /** Queue of the embedded store. */
 export class LevelQueue implements QueueStore {
@@ -33,14 +34,7 @@ export class LevelQueue implements QueueStore {
   }
 
   accept(message: NewMessage): Promise<void> {
-    const waiting = {
-      state: 'waiting',
-      attempts: 0,
-      dueAt: 0,
-      requestStarted: false,
-      announced: false,
-    } as const
-    return this.parts.acceptance.store({ ...message, ...waiting })
+    return this.parts.acceptance.store({ ...message, ...UNTRIED })
   }
 
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]> {

@@ -69,6 +69,15 @@ export const hasStatus = (
   { state, reason, endedAt }: NonNullable<DecisionTerms['seen']>,
 ): boolean => row.state === state && row.reason === reason && row.endedAt === endedAt
 
+/** Status of a message that was not tried yet: a new one, or one that a person had sent again. */
+export const UNTRIED = {
+  state: 'waiting',
+  attempts: 0,
+  dueAt: 0,
+  requestStarted: false,
+  announced: false,
+} as const
+
 /**
  * Returns the row after an action of a person.
  * @param deadline new deadline, for `extend` only
@@ -77,14 +86,7 @@ export function applyActionToRow(row: LevelRow, action: Action, now: number, dea
   if (action === 'extend') return { ...row, deadline }
   const { reason: _reason, endedAt: _endedAt, ...kept } = withoutLease(row)
   if (action === 'resend') {
-    const again = {
-      state: 'waiting',
-      attempts: 0,
-      dueAt: 0,
-      requestStarted: false,
-      announced: false,
-    } as const
-    return { ...kept, ...again, deadline: now + row.retryFor }
+    return { ...kept, ...UNTRIED, deadline: now + row.retryFor }
   }
   const state = action === 'discard' ? 'discarded' : 'delivered'
   return { ...kept, state, reason: action, endedAt: now, announced: true }
