@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import fc from 'fast-check'
-import type { Connection } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
+import type { RedoxClient } from '../../src/redox/client'
 import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { connectTo, isToken, never, serve, type Recorded, type Server } from '../lib/redox'
 import { assertSilent, CANARY, holds, json, settled, texts } from './support'
@@ -162,7 +162,6 @@ const BUNDLE: PreparedMessage = {
 
 describe('any answer', () => {
   let server: Server
-  let connection: Connection
   let script: { token?: Answer; upload?: Answer; send?: Answer } = {}
 
   const answerTo = (request: Recorded): Answer | undefined =>
@@ -176,17 +175,35 @@ describe('any answer', () => {
       return answer === undefined ? { body: GOOD } : (response) => give(response, answer)
     })
   })
-  beforeEach(() => void (connection = connectTo(server.url, { answerTimeout: 5 })))
-  afterEach(() => connection.client.close())
   after(() => server.close())
 
-  const deliver = (message: PreparedMessage): Promise<unknown> =>
-    deliverDirect(connection.client, message, { signal: never() })
+  /** Settles a call of a new connection: the pause that a 429 demands applies to all requests of its connection. */
+  async function settledAlone<T>(call: (client: RedoxClient) => Promise<T>): ReturnType<typeof settled<T>> {
+    const { client } = connectTo(server.url, { answerTimeout: 5 })
+    try {
+      return await settled(() => call(client))
+    } finally {
+      await client.close()
+    }
+  }
+
+  const deliver =
+    (message: PreparedMessage) =>
+    (client: RedoxClient): Promise<unknown> =>
+      deliverDirect(client, message, { signal: never() })
+
+  const uploadAs =
+    (kind: 'blob' | 'binary') =>
+    (client: RedoxClient): Promise<unknown> =>
+      uploadDirect(client, FILE, { kind, signal: never() })
 
   /** Asserts that a call succeeds, or fails with an error without patient data. */
-  async function assertSettled(call: () => Promise<unknown>, assertText = assertSilent): Promise<void> {
+  async function assertSettled(
+    call: (client: RedoxClient) => Promise<unknown>,
+    assertText = assertSilent,
+  ): Promise<void> {
     server.requests.length = 0
-    const result = await settled(call)
+    const result = await settledAlone(call)
     assert.ok(server.requests.length <= 5, 'requests without end')
     if (!('error' in result)) return
     const { message, cause } = result.error
@@ -200,7 +217,7 @@ describe('any answer', () => {
   it('to a message becomes a delivery or a clear error', () =>
     holds(700, fc.tuple(messages, answersOf(octets)), ([message, send]) => {
       script = { send }
-      return assertSettled(() => deliver(message))
+      return assertSettled(deliver(message))
     }))
 
   it('to an upload becomes a reference or a clear error', () =>
@@ -209,7 +226,7 @@ describe('any answer', () => {
       fc.tuple(fc.constantFrom('blob' as const, 'binary' as const), answersOf(octets)),
       ([kind, upload]) => {
         script = { upload }
-        return assertSettled(() => uploadDirect(connection.client, FILE, { kind, signal: never() }))
+        return assertSettled(uploadAs(kind))
       },
     ))
 
@@ -224,13 +241,8 @@ describe('any answer', () => {
       ),
       async (token) => {
         script = { token }
-        const { client } = connectTo(server.url, { answerTimeout: 5 })
         // A token request contains no patient data, so the client cannot remove patient data from the response to it.
-        await assertSettled(
-          () => uploadDirect(client, FILE, { kind: 'blob', signal: never() }),
-          () => undefined,
-        )
-        await client.close()
+        await assertSettled(uploadAs('blob'), () => undefined)
       },
     ))
 
@@ -245,7 +257,7 @@ describe('any answer', () => {
     it(`is read within 5 s, whatever its length: ${what}`, () => {
       script = { send: { status: 400, headers: [], body: Buffer.from(body) } }
       const many = Array.from({ length: 3000 }, (_, index) => `value ${index}`)
-      return assertSettled(() => deliver({ ...BUNDLE, body: { ...BUNDLE.body, many } }))
+      return assertSettled(deliver({ ...BUNDLE, body: { ...BUNDLE.body, many } }))
     }).timeout(5000)
   }
 
@@ -258,7 +270,7 @@ describe('any answer', () => {
     const body = Buffer.from(JSON.stringify({ Meta: { Errors: [quote, ...Errors] } }))
     script = { send: { status: 400, headers: [], body } }
     const began = performance.now()
-    const { error } = (await settled(() => deliver({ ...BUNDLE, body: { ...BUNDLE.body, text } }))) as {
+    const { error } = (await settledAlone(deliver({ ...BUNDLE, body: { ...BUNDLE.body, text } }))) as {
       error: { cause: { reasons: string[] } }
     }
     assert.ok(performance.now() - began < 3000, 'the event loop was blocked')
