@@ -17,7 +17,7 @@ const formOf = ({ body }: Recorded): URLSearchParams => new URLSearchParams(body
 const decode = (part: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
-/** Header and claims of the received assertion, whose signature is checked with node:crypto. */
+/** Header and claims of the JWT assertion in a token request, whose signature is checked with node:crypto. */
 function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
   const [header, claims, signature] = formOf(request).get('client_assertion')!.split('.')
   const publicKey = { key: createPublicKey(key), dsaEncoding: 'ieee-p1363' as const }
@@ -30,7 +30,7 @@ const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => uploadDirect(client, file, { kind: 'blob', signal: never() })
 /** Lifetime of a token in seconds, longer than any test, so that a token expires only if a test advances the clock. */
 const LIFE_SECONDS = 300
-/** Advances the clock beyond the end of a token of {@link LIFE_SECONDS}. */
+/** Advances the clock until a token with the lifetime {@link LIFE_SECONDS} has expired. */
 const endToken = (): void => skipSeconds(LIFE_SECONDS + 1)
 
 describe('access tokens', () => {

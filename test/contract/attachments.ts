@@ -3,10 +3,10 @@ import { asArray, asObject, copyWith, isObject, walk, type JsonObject } from './
 /** Length in characters to which base64 data is shortened: a multiple of 4, far below Medplum's limit of 1 MB. */
 const KEPT_CHARACTERS = 4096
 
-/** Bundle with shortened files, for the slow validators. */
+/** Bundle in which the base64 data of files is shortened, because some validators are slow with large files. */
 export interface PreparedBundle {
   bundle: JsonObject
-  /** additional resources with the attachments that were taken out of the bundle, and the original paths of these */
+  /** resources that contain the attachments which were taken out of the bundle; `path`: original path in the bundle */
   carriers: { path: string; resource: JsonObject }[]
   deviations: string[]
 }

@@ -52,7 +52,7 @@ function deleting(base: JsonObject, part: string): JsonObject {
   return schema
 }
 
-/** Schema for Results NewUnsolicited (results of an unknown order): `ID` may be missing, `ApplicationOrderID` not. */
+/** Schema for Results NewUnsolicited (results of an unknown order): orders need an `ApplicationOrderID` but no `ID`. */
 function unsolicited(base: JsonObject): JsonObject {
   const schema = derived(base, 'NewUnsolicited')
   const order = at(schema, 'properties', 'Orders', 'items')

@@ -90,7 +90,7 @@ const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
 
 let turn = 0
 
-/** Next test files, one for each of the requested ways of transfer. After the last file, the first follows again. */
+/** Next test files, one for each element of `ways` (embed, upload, reference). After the last file, starts again. */
 async function nextFiles(ways: Way[], api: Api) {
   const [placed, contents]: [FileToSend[], Buffer[]] = [[], []]
   for (const way of ways) {
@@ -235,7 +235,7 @@ function dataModelCases(): void {
 
 const OPERATIONS = Object.keys(FHIR_OPERATIONS) as FhirOperation[]
 
-/** HL7's example resource as a laboratory would send it: about this patient, and with absolute references otherwise. */
+/** HL7's example resource with references to this patient, and with absolute URLs in all other references. */
 function example(name: string, patient: string): JsonObject {
   const referring = (value: unknown, key: string): unknown => {
     if (key !== 'reference' || typeof value !== 'string' || !/^[A-Z]\w+\//.test(value)) return value

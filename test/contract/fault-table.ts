@@ -80,7 +80,7 @@ function row(
 
 // prettier-ignore
 export const FAULT_CASES: FaultCase[] = [
-  //                     token                     upload                 send
+  //  by request kind:   token request             upload                 message
   row('302',             final('REJECTED'),        final('REJECTED'),     final('REJECTED')),
   row('400',             final('AUTHENTICATION'),  final('REJECTED'),     final('REJECTED')),
   row('401',             final('AUTHENTICATION'),  replayed,              replayed),

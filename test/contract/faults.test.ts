@@ -398,8 +398,8 @@ describe('file on disk', function () {
       {
         signal: never(),
         onProgress: ({ sent }) => {
-          // Until this point, the client is possibly sending the part of the body before the file, with the file not
-          // yet open.
+          // In the first 10 000 bytes of the body, the client may be sending the JSON before the file, and may not have
+          // opened the file yet.
           if (sent > 10_000) changeOnce()
         },
       },

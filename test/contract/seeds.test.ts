@@ -27,9 +27,11 @@ const OPERATIONS = [
 ] as const
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 
-/** Last request of the client; below, its body as sent, and the SHA-256 of its files as the sandbox received them. */
+/** Last request of the client. */
 const last = () => wire.requests.at(-1)!
+/** Body of the client's last request. */
 const emitted = (): Json => JSON.parse(last().body.toString())
+/** SHA-256 of the files in the message that the sandbox received last. */
 const delivered = (): string[] => sandbox.received.at(-1)!.files.map((file) => file.sha256)
 
 const fields = (part: string, values: Record<string, unknown>): FieldValue[] =>

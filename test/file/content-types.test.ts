@@ -103,7 +103,7 @@ describe('content types', () => {
   it('of a PDF are found when its header begins a few bytes later; an empty header gives no type', () => {
     const late = Buffer.concat([Buffer.from('\ufeff\r\n'), PDF])
     assert.deepEqual(detectContentType(late, 'a.pdf', 'application/pdf'), { contentType: 'application/pdf' })
-    // If a file merely contains the header of a format somewhere, its type is the declared type or that of its name.
+    // A format's header in the middle of a file is no signature: the declared type or the file name decides.
     for (const [bytes, name, type] of [
       [Buffer.from('See the header %PDF-1.4 of it.'), 'note.txt', 'text/plain'],
       [Buffer.from('\x30\x82\x00%PDF-1.4', 'latin1'), 'report.pdf.p7m', 'application/pkcs7-mime'],
