@@ -53,7 +53,7 @@ describe('connection in the editor', function () {
   const skewed = (status: number): Parameters<ScriptedServer['script']>[1] =>
     reply(status, { error: 'x' }, { date: new Date(Date.now() - 3_600_000).toUTCString() })
 
-  /** Description, values of the form, the error text that is expected, and the field that is marked as wrong. */
+  /** Test cases: description, values of the form, expected error text, and the field that is then marked as wrong. */
   const REASONS: [
     what: string,
     values: () => Record<string, string>,

@@ -27,7 +27,7 @@ import {
 } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
-/** For values of select fields that show and hide form rows: some rows that are then visible, and some hidden ones. */
+/** Test cases: values of select fields, and some form rows that must then be visible or hidden. */
 const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
   ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
   ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],

@@ -77,7 +77,7 @@ export async function opened(page: Page, dialog: string): Promise<void> {
     const [before, focused] = [right(), document.activeElement]
     await new Promise((resolve) => setTimeout(resolve, 150))
     const isStill = right() === before && document.activeElement === focused
-    // The last step of the editor is to move the focus into the dialog.
+    // When the editor opens a dialog, its last step is to move the focus into the dialog.
     return trays.length === 1 && isStill && trays[0]!.contains(focused)
   })
 }
@@ -116,10 +116,10 @@ export async function openSections(page: Page): Promise<void> {
 export interface Field {
   name: string
   kind: 'select' | 'typed' | 'text'
-  /** of a typed input: the types that the user can select, and the selected type */
+  /** typed inputs only: types that the user can select; `type`: the selected type */
   types: string[]
   type: string
-  /** options of a select field */
+  /** select fields only: options that the user can select */
   options: string[]
   value: string
 }

@@ -20,7 +20,7 @@ const KEY = /^[A-Za-z0-9+/]{43}=$/
 const SHORT = 'Store key must have at least 16 characters.'
 const NO_DATABASE = 'Database URL must be an address such as postgresql://user:password@host/database.'
 
-/** Values of the form, the fields marked as wrong, and the sentences in the tooltip of the node's red triangle. */
+/** Test cases: values of the form, fields then marked as wrong, and error texts in the tooltip of the red triangle. */
 const SECRETS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
   [{ storeKey: 'sixteen letters!' }, [], []],
   [{ storeKey: 'fifteen letters' }, ['storeKey'], [SHORT]],
@@ -180,7 +180,7 @@ describe('durable delivery in the editor', function () {
     await page().waitForFunction(
       () => document.querySelector<HTMLInputElement>('#node-config-input-storeKey')?.value === '__PWRD__',
     )
-    // The same check after the user has emptied the key field.
+    // If the user empties the field of a stored key, the dialog shows the advice for a missing key, too.
     await setValues(page(), { storeKey: '' })
     await checkMissing()
     await missing.getByRole('button').click()

@@ -114,7 +114,7 @@ describe('pages of other origins', function () {
     ]
   }
 
-  /** Sends all of these requests. Checks that the page can read no data and that no request changes anything. */
+  /** Sends all {@link attempts} from a foreign page. Checks that the page can read no data and change nothing. */
   const attack = async (page: Page | Frame, base: string): Promise<void> => {
     for (const [place, init] of attempts(base)) {
       const what = `${init.method ?? 'GET'} ${place}`

@@ -128,7 +128,7 @@ describe('outbox with many messages in the editor', function () {
     await record.getByText(/longer · until \d/).waitFor()
     await tab(page).getByText('Audit log', { exact: true }).click()
     await line(page, first!['id'] as string).click()
-    // The same deadline again, this time in the form for many messages.
+    // The deadlines of all 61 messages are already this late, so the action must change none of them.
     await choose(page, 'Extend deadline', 61)
     await many(page).getByLabel('Hours from now').fill('24')
     await many(page).getByLabel('Reason').fill('longer')
@@ -296,7 +296,7 @@ describe('outbox with many messages in the editor', function () {
   })
 
   it('shows messages without a connection, and assigns them to the selected connection', async () => {
-    // The form that this button opens also has a button with this name, until all messages have been assigned.
+    // The first button with this name: it opens a form, whose submit button has the same name.
     const give = tab(page).getByRole('button', { name: 'Assign to this connection' }).first()
     assert.equal(await give.isVisible(), false)
     redox.script('send', reply(503, {}))

@@ -269,7 +269,7 @@ describe('outbox in the editor', function () {
     await dot.waitFor()
     release()
     await (await answered).finished()
-    // When the response to this later request has arrived, the tab has processed the earlier response.
+    // When the response to this new request arrives, the tab has already processed the delayed response.
     await page.evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.ok(await dot.isVisible())
     await client.decide(id, 'discard', 'end of test')

@@ -176,7 +176,7 @@ describe('preview in the editor', function () {
     await section.getByText('Select a connection first.').waitFor()
     release()
     await (await request.response())!.finished()
-    // When the response to this later request has arrived, the editor has processed the earlier response.
+    // When the response to this new request arrives, the editor has already processed the delayed response.
     await page().evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.equal(await section.locator('.redox-preview-result').innerText(), 'Select a connection first.')
     await page().unroute('**/redox/preview')
@@ -277,7 +277,7 @@ describe('preview in the editor', function () {
   })
 })
 
-/** Checks that the preview shows one list of `count` problems, each different and in the language of `each`. */
+/** Checks that the preview shows one list of `count` different problems, which all match the pattern `each`. */
 async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
   const problems = await problemsIn(section)
   assert.equal(await section.locator('.redox-bad + ul').count(), 1)

@@ -37,7 +37,7 @@ const LEGACY = {
   secret: 'secret',
 }
 
-/** Values of the form, the fields marked as wrong, and the sentences in the triangle's tooltip. */
+/** Test cases: values of the form, fields then marked as wrong, and error texts in the tooltip of the red triangle. */
 const KEYS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
   [OAUTH, [], []],
   [{ ...OAUTH, privateKey: JSON.stringify({ ...JWK, kid: 'own' }), keyId: '' }, [], []],
