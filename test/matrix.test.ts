@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { skip } from './lib/skip'
 
-/** Folder in which this package and a Node-RED are installed; below, the Node.js executable that runs Node-RED. */
+/** Folder in which this package and a Node-RED are installed. */
 const FOLDER = process.env['REDOX_TEST_BOOT']
+/** Path of the Node.js executable that runs Node-RED. */
 const NODE = process.env['REDOX_TEST_NODE'] ?? process.execPath
 
 describe('other Node.js and Node-RED versions', () => {

@@ -10,7 +10,7 @@ import { read } from './pages'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const KEY = { clientId: 'client', keyId: 'key', publicKey: publicKey.export({ format: 'jwk' }) }
-/** Value of the field *Try for* in hours (about 8 s): enough to accept two messages, but short enough for a test. */
+/** Value of the field *Retry for* in hours (about 8 s): long enough for two messages to be accepted. */
 const SHORT_HOURS = '0.0022'
 
 /** Nodes that record the statuses of the send node and the error codes of the flow. */
@@ -93,7 +93,7 @@ describe('drill of docs/outage.md', function () {
     await sandbox.close()
     await client.accept({ documentId: 'doc-2' })
     await client.accept({ documentId: 'doc-3' })
-    // The deploy clears only the status text about the last accepted message.
+    // The node still shows that it accepted a message. A deploy clears this text, but not the numbers of messages.
     await deploy()
     await statusIs('red', 'waiting 2 · parked 1 · stopped')
     await errorsAre('REDOX_OUTCOME_UNKNOWN')

@@ -60,7 +60,7 @@ const NODES = path.join(__dirname, '../../nodes')
 const built = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
 export type Settings = Record<string, unknown>
-// Untyped, because tests read properties at arbitrary paths of messages.
+// Message with properties of any type, because tests read arbitrary paths of messages.
 export type Message = Record<string, any>
 export interface CaughtError {
   message: string
@@ -216,7 +216,7 @@ export class Flow {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     const tested = {
       ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
-      // A node that an earlier release saved has another tab and other wires.
+      // Tab and wires of the test flow replace those in a node that an earlier release saved.
       ...{ z: 'tab', wires: [['emitted']] },
     }
     const observed = [onTab(tested), ...watch('complete', ['node']), ...watch('status', ['node'])]

@@ -184,7 +184,7 @@ describe('a Node-RED with the package', function () {
       [],
     )
     assert.ok(!packages.includes('@fastify/busboy'))
-    // After a message was sent, the list contains the modules for sending. So the check before would have found them.
+    // Proves that the list of loaded modules is complete: after a message was sent, it has the modules for sending.
     assert.ok(own.includes('dist/src/transport/http.js') && packages.includes('undici'))
   })
 })

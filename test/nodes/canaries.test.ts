@@ -75,7 +75,7 @@ interface Case {
   type: string
   node: object
   message: Message
-  /** marker values that the messages of this case do not contain, so that a server could not return them */
+  /** pattern of marker values that no message of this case contains, so that no server can repeat them */
   untold?: RegExp
 }
 const file = Buffer.from(DOCUMENT)
@@ -125,7 +125,7 @@ const CASES: Case[] = [
 let turn = 0
 /** Marker values that the server has received. */
 let said: string[] = []
-/** Next `count` values of {@link said}, which starts again after its last value. */
+/** Next `count` of the marker values that the server has received; after the last one, the first follows again. */
 const some = (count: number): string[] => Array.from({ length: count }, () => said[turn++ % said.length]!)
 const inOne = (count: number): string => some(count).join(' ; ')
 

@@ -46,7 +46,7 @@ describe('change of the clock', function () {
     userDir = await mkdtemp(path.join(tmpdir(), 'redox-clock-'))
     helper.settings({ userDir })
   })
-  // The flows stop before the server does; otherwise messages would have an unknown outcome.
+  // Registered before the hook that stops the server: messages of running flows would have an unknown outcome.
   useNodeRed()
   afterEach(async () => {
     setClock(0)

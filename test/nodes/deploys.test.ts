@@ -328,7 +328,7 @@ describe('stopped flows', () => {
     const { realpath } = files
     let goOn = (): void => undefined
     const hung = new Promise<void>((resolve) => (goOn = resolve))
-    // The folder is like a network share that does not respond for a while.
+    // Simulates a network share that does not respond for a while: paths in the folder are resolved late.
     files.realpath = (async (name: string) => (await hung, realpath(name))) as typeof realpath
     try {
       const folder = path.dirname(fixturePath('photo.jpg'))

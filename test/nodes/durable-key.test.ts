@@ -5,7 +5,7 @@ import { fileMessage, NOTE } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
 import { DOWN, server, startDurable, useDurable } from '../lib/durable'
 
-// A node with the same id may also emit in-flight messages of an earlier test, which Node-RED's redeploy hands over.
+// Topic of this file's messages: a node also emits messages that an earlier test left in flight for the same node id.
 const OWN = 'message of this file'
 const ownMessage = (): Message => ({ ...fileMessage(), topic: OWN })
 

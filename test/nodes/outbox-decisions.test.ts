@@ -322,8 +322,8 @@ describe('decisions in the outbox', function () {
       } finally {
         await users.admin.deploy(redox.url)
       }
-      // With the former account again, the permission to send with another account is not needed, but the filter must
-      // still contain the error code.
+      // The connection uses the first account again, so the messages need no permission for another account. But they
+      // are still parked with REDOX_OTHER_ACCOUNT, so the filter must name this error code.
       const again = { action: 'resend', count: 1, filter: { state: 'parked' } }
       assert.deepEqual(await decideAll(again), { decided: 0, left: 1 })
       const named = { ...again, filter: { code: 'REDOX_OTHER_ACCOUNT' } }

@@ -54,7 +54,7 @@ const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate]
   [{ fault: 'timeout', sent: false }, 'safe', 'safe', 'safe'],
   [{ fault: 'timeout', sent: true }, 'safe', 'safe', 'unknown'],
   [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
-  // Only the response to a message can be unclear. Responses to token and upload requests must contain a value.
+  // `unclear` (2xx with JSON of unknown shape) occurs only for messages: token and upload responses must have a value.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
   ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [AttemptFailure, Fate, Fate, Fate]),
   [{ status: 400 }, 'connection', 'never', 'never'],
@@ -454,7 +454,7 @@ describe('retries', function () {
   })
 
   it('report no failed attempt if no request was made', async () => {
-    // The limit leaves no request for the second attempt.
+    // The token, the upload and the first attempt use up the rate limit of three requests.
     connect({ repeatUnknown: 'yes', perFiveMinutes: 3, retryFor: 5 })
     fails.send = [{ status: 500 }]
     const reported: string[] = []

@@ -47,28 +47,28 @@ const meansField = (name: string): RegExp => new RegExp(`(['"\`])${name}(Type)?\
 const DECIDING: Record<string, string[]> = {
   // documentId has its own type of typed input, which generates the value from the file
   documentId: ['editor/dialog/typed-inputs.ts', 'nodes/lib/node/datamodel-node.ts'],
-  // with the value Plain Text, the file is sent as text
+  // the value Plain Text of the field noteContentType means that the file is sent as text
   noteContentType: [
     'nodes/lib/node/datamodel-node.ts',
     'nodes/lib/editor/preview.ts',
-    // there is also a check with the name noteContentType
+    // in these two files, noteContentType is the name of a validation check
     'src/shared/checks.ts',
     'editor/validation/rules.ts',
   ],
-  // an earlier version of the node had a field with this name
+  // resourceStatus was the name of a field in an earlier version of the node
   resourceStatus: ['src/shared/migrations.ts'],
-  // the script that runs the examples fills in this field
+  // patientId: the script that runs the examples fills in this field
   patientId: ['scripts/lib/course-actions.mjs', 'editor/dialog/faults.ts'],
   patientIdSystem: ['editor/dialog/faults.ts'],
 }
 
 /** Field names of one word that also have other meanings, with the files that are allowed to contain them. */
 const OTHER_MEANINGS: Record<string, string[]> = {
-  // `code` is also a key of a recommendation, and an error code
+  // `code` also means an error code, and is a key of the texts with recommendations
   code: ['editor/dialog/faults.ts', 'editor/outbox/search-form.ts'],
   // `category` is also the palette category of a node
   category: ['scripts/check-package.mjs'],
-  // there is also a check with the name `date`
+  // `date` is also the name of a validation check
   date: ['editor/validation/rules.ts', 'editor/dialog/preview.ts', 'nodes/lib/editor/preview.ts'],
 }
 

@@ -56,7 +56,7 @@ export async function readAll(chunks: AsyncIterable<Buffer>): Promise<string[]> 
 export let place: Place
 export let store: DeliveryStore
 
-/** Runs the tests of one part of the contract with every kind of store. Each test has a new store. */
+/** Runs contract tests with every kind of store. Each test has a new store. `part`: `queue`, `admin` or `blobs`. */
 export function eachStore(part: string, tests: (kind: Kind) => void): void {
   for (const kind of STORES)
     describe(`store of accepted messages, ${part}: ${kind.name}`, function () {

@@ -40,11 +40,11 @@ describe('embedded store: clock', () => {
         await one.recordAccess(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
-        // First the store is opened with the same wrong clock, later with a correct clock.
+        // A restart of the process while the wall clock is still wrong does not change the clock of the store.
         const two = await open()
         near(two.clock.now(), before)
         await two.close()
-        // If the clock is set forward while the store is closed, this looks like a long pause between two runs.
+        // The store cannot distinguish a wall clock set forward while it was closed from 24 hours that have passed.
         setClock(hours + 24)
         near((await open()).clock.now(), before + 24 * HOUR)
         if (hours < 0) return
