@@ -1,5 +1,5 @@
-// Run of a durable soak: messages, kills, deploys, cut lines and decisions on parked messages, all at the same time,
-// until all messages are done.
+// Run of a durable soak: sends messages, kills and deploys Node-RED, cuts the network connection to the sandbox and
+// decides on parked messages, all at the same time, until all messages are done.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageId } from './arrivals.mjs'
 import { DESTINATIONS } from './durable-flow.mjs'
@@ -12,10 +12,10 @@ import { decideAll, depthOf } from './outbox.mjs'
  * @typedef {object} RunOptions
  * @property {Instance[]} instances
  * @property {import('./arrivals.mjs').Arrivals} arrivals
- * @property {{ cut: () => void, mend: () => void }} line to the sandbox
+ * @property {{ cut: () => void, mend: () => void }} line network connection to the sandbox
  * @property {{ bytes: number }[]} plan sizes of the messages
- * @property {number} kills
- * @property {number} deploys
+ * @property {number} kills number of times that a Node-RED process is killed
+ * @property {number} deploys number of deploys
  * @property {number} seed
  */
 
@@ -40,7 +40,7 @@ export class DurableRun {
   killed = 0
   deployed = 0
   decided = 0
-  /** milliseconds for which the line to the sandbox was cut while Node-RED accepted messages */
+  /** milliseconds without a network connection to the sandbox, while Node-RED accepted messages */
   downMs = 0
   #given = 0
   #isOver = false
@@ -154,7 +154,7 @@ export class DurableRun {
     }
   }
 
-  /** Cuts the line to the sandbox for half of the time. */
+  /** Cuts the network connection to the sandbox for half of the time. */
   async #failRedox() {
     const { line } = this.#options
     while (!this.#isOver) {

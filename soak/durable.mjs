@@ -22,7 +22,7 @@ import { countsOf } from './outbox.mjs'
 /** Bytes of the largest files. */
 const HUGE = 30_000_000
 const LONGEST_END_MS = 600_000
-/** Milliseconds that are longer than the lease of an instance that was killed before it emitted an answer. */
+/** Longest wait for late answers, in ms: longer than the lease of a process that was killed before it emitted one. */
 const LONGEST_EMITTING_MS = 60_000
 
 const { values } = parseArgs({

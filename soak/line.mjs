@@ -1,4 +1,4 @@
-// A TCP connection to the sandbox that can be cut.
+// Network connection to the sandbox that a soak can cut, to simulate an outage of Redox.
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { portOf } from '../scripts/lib/process.mjs'

@@ -16,14 +16,14 @@ import { portOf } from '../scripts/lib/process.mjs'
 /** @typedef {import('../dist/src/sandbox/index.js').Sandbox} Sandbox */
 
 /**
- * State of a run. `ends` (results) and `files` (SHA-256) are by id, and only present after the end of the run or if
- * requested.
+ * State of a run. `ends` (results) and `files` (SHA-256) are by the id of the message, and only present after the end
+ * of the run or if requested.
  * @typedef {object} RunState
- * @property {number} given
- * @property {number} of
- * @property {number} ended
- * @property {number} mostRss in bytes
- * @property {number} rssBefore in bytes
+ * @property {number} given number of messages that were passed to the flow
+ * @property {number} of number of messages of the run
+ * @property {number} ended number of messages with a result
+ * @property {number} mostRss greatest resident memory of Node-RED in bytes
+ * @property {number} rssBefore resident memory of Node-RED before the run in bytes
  * @property {Record<string, End[]>} [ends]
  * @property {Record<string, string>} [files]
  */

@@ -18,7 +18,8 @@ export async function countsOf(instance) {
 }
 
 /**
- * Returns the number of messages that are not done; undefined under the same conditions as in {@link countsOf}.
+ * Returns the number of messages that are not done; undefined while the store of the connection is not open, or the
+ * Node-RED process does not run.
  * @param {Instance} instance
  */
 export async function depthOf(instance) {
@@ -31,9 +32,9 @@ export async function depthOf(instance) {
  * otherwise sends it again.
  * @param {Instance} instance
  * @param {(id: string) => boolean} hasArrived
- * @param {(id: string, action: 'mark-delivered' | 'resend') => void} [deciding] called before a decision is sent: an
- *   instance that is killed just then may have executed it without an answer
- * @returns {AsyncGenerator<string>} ids of the messages for whose decision an HTTP response came
+ * @param {(id: string, action: 'mark-delivered' | 'resend') => void} [deciding] called before a decision is sent: a
+ *   Node-RED that is killed at this moment may have carried out the decision without sending an HTTP response
+ * @returns {AsyncGenerator<string>} ids of the messages whose decision was confirmed by an HTTP response
  */
 export async function* decideAll(instance, hasArrived, deciding) {
   const { messages } = /** @type {MessageList} */ (
