@@ -38,14 +38,15 @@ import {
  * @property {(id: string) => Promise<void>} press a button
  * @property {() => Promise<Sandbox | undefined>} sandbox undefined until it runs
  *
- * An example that is deployed; `prefix`: the beginning of its ids.
+ * An example that is deployed; `prefix`: the string with which the ids of its nodes begin.
  * @typedef {{ prefix: string, flow: FlowNode[], visits: ReturnType<typeof countVisits> }} Deployed
  *
- * The actions of a user with an example; returns problems.
+ * Function that does with an example what a user would do, and returns a description of each problem.
  * @typedef {(host: Host, example: Deployed) => Promise<string[]>} Action
  *
+ * Actions of a user with an example, and the results that are expected.
  * @typedef {object} Lesson
- * @property {Action} [run] the actions of a user; without it, `press` is all
+ * @property {Action} [run] the actions of a user; if missing, the user only presses the buttons in `press`
  * @property {string[]} [press] ids of the buttons, without the prefix
  * @property {string[]} arrives all messages in the inbox of the sandbox
  * @property {Counts} reaches exact numbers of messages at these nodes
@@ -250,10 +251,10 @@ function countVisits(RED) {
   const of = (/** @type {string} */ id) => counts.get(id) ?? 0
   return {
     /**
-     * Returns true if each of the given nodes has received at least the given number of messages.
+     * Returns true if each node in `wanted` has received at least the number of messages given there.
      * @param {string} prefix
      * @param {Counts} wanted
-     * @returns {boolean} true if all of these nodes have received at least these numbers of messages
+     * @returns {boolean}
      */
     ofAll: (prefix, wanted) => Object.entries(wanted).every(([id, count]) => of(prefix + id) >= count),
     /**

@@ -33,9 +33,9 @@ export function endWithThisProcess() {
 }
 
 /**
- * Ends the processes that have the mark of this run in their environment: with SIGTERM, and after some time with
+ * Ends the processes whose environment contains the id of this test run: with SIGTERM, and after some time with
  * SIGKILL.
- * @param {NodeJS.ProcessEnv} environment environment of the run, which contains the mark
+ * @param {NodeJS.ProcessEnv} environment environment variables of the test run, with the id of the run
  */
 export async function endRun({ [VARIABLE]: mark }) {
   if (mark === undefined) return
@@ -46,7 +46,7 @@ export async function endRun({ [VARIABLE]: mark }) {
 }
 
 /**
- * @param {string} mark
+ * @param {string} mark id of the test run in the environment of its processes
  * @param {NodeJS.Signals} name
  */
 function signal(mark, name) {
