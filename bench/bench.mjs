@@ -45,7 +45,7 @@ import { codeOf } from '../scripts/lib/process.mjs'
  */
 
 /**
- * Contestant of a run; `root`: folder of the package that the contestant `ours` uses.
+ * Sender that a run measures (contestant); `root`: folder of the package that the contestant `ours` uses.
  * @typedef {{ contestant: Contestant, root?: string, isTimed?: boolean }} How
  *
  * Parameters that the process of a run gets; `path`: path of the cell's file.
@@ -54,7 +54,8 @@ import { codeOf } from '../scripts/lib/process.mjs'
  * Parameters of a run, with the bytes of the file if the contestant needs the bytes.
  * @typedef {RunSpec & { file?: Buffer | undefined }} SenderSpec
  *
- * IPC messages to the server process: the file to expect from now on, or a request for the counts.
+ * IPC messages to the server process: path of the file that the messages from now on must contain, and `embed` or
+ * `upload`; or a request for the message counts.
  * @typedef {{ way: string, path: string }} Expectation
  * @typedef {{ expect: Expectation } | { report: true }} ToServer
  */

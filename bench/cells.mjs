@@ -2,6 +2,8 @@
 // (docs/design/performance.md).
 
 /**
+ * Types of a measurement. A contestant is a sender that the benchmark compares: our nodes (`ours`), Node-RED's core
+ * nodes (`core`), or undici alone (`raw`, `lean`).
  * @typedef {'note' | 'media' | 'report' | 'observation' | 'document'} Kind of a message
  * @typedef {'embed' | 'upload'} Way
  * @typedef {'memory' | 'disk'} Source of the file

@@ -1,5 +1,5 @@
-// Runs one contestant with one cell in a fresh process: sends the messages, measures this process, and sends the
-// figures to the parent process.
+// Makes one measurement in a fresh process: sends the messages of a cell with one of the senders that the benchmark
+// compares (contestant), measures this process, and sends the figures to the parent process.
 import { measured, timed } from './measure.mjs'
 import { fileOf } from './file.mjs'
 import { flowSender } from './node-red.mjs'

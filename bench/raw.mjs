@@ -139,8 +139,8 @@ async function* readPieces(filePath, size) {
   bufferPool.push([buffer, other])
 }
 
-// The last piece is a single byte for the same reason: over TLS, a large last piece takes so long that the HTTP
-// response may come before undici regards the body as sent.
+// The last piece of a request body is a single byte: over TLS, a large last piece takes so long that the HTTP response
+// may come before undici regards the body as sent, and undici then closes the connection.
 /**
  * @param {Pieces} pieces
  * @param {number} size size of all pieces in bytes

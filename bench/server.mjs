@@ -12,11 +12,14 @@ import { binaryUpload, blobUpload, dataModelMessage, fhirMessage, token } from '
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
 /**
- * @typedef {{ way: string, content: Buffer, sha256: string }} Expected bytes of the file as they occur in a request
- * body
+ * @typedef {{ way: string, content: Buffer, sha256: string }} Expected file that a request must contain; `way`: `embed`
+ *   or `upload`, `content`: bytes of the file as they occur in the request body
  */
-/** @typedef {{ messages: number, uploads: number, wrong: number, connections: number }} Seen */
-/** @typedef {{ mark: string, answer: (request: Request) => import('./answers.mjs').UploadAnswer }} Upload */
+/** @typedef {{ messages: number, uploads: number, wrong: number, connections: number }} Seen counts of the server */
+/**
+ * @typedef {{ mark: string, answer: (request: Request) => import('./answers.mjs').UploadAnswer }} Upload `mark`: string
+ *   that precedes the file in the request body
+ */
 
 /** @type {{ tls: boolean, latency: number }} */
 const { tls, latency } = JSON.parse(process.argv[2] ?? '')
