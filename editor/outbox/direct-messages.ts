@@ -114,7 +114,7 @@ function detailsOf({ state, acceptedAt, attempts, reason, ...message }: DirectMe
   const parts = [
     text('accepted', { age: age(acceptedAt) }),
     text('attempts', { count: attempts }),
-    // The state of an unknown outcome says the same as its code.
+    // For an unknown outcome the error code is left out, because the state already shows it.
     reason && state !== 'unknown' && text('direct.reason', { failure: failureText(reason) }),
     dueAt && text('direct.due', { at: time(dueAt) }),
     traceId && text('direct.trace', { id: traceId }),

@@ -63,7 +63,7 @@ export const userName = (who: string): string => (who === 'anonymous' ? text('an
 export const reasonText = (reason: string): string =>
   reason === 'mark-delivered' || reason === 'discard' ? text(`decided.${reason}`) : reason
 
-/** Returns the words that the status of a node has for an error code, with the code behind them. */
+/** Returns the text that a node's status shows for an error code, followed by the code in parentheses. */
 export const failureText = (code: string): string => `${textOfDialogs(`status.error.${code}`)} (${code})`
 
 /** Returns a text that describes the filter of the list. */

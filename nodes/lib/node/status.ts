@@ -64,7 +64,7 @@ export class Status {
     private readonly table: Table,
   ) {}
 
-  /** Returns a new entry for a message. The status line counts the message from the `begin` call of the entry on. */
+  /** Returns the callbacks that show a message in the status line. The message counts as in flight from `begin` on. */
   newEntry(): StatusEntry {
     const entry: StatusEntry = {
       begin: (environment) => {

@@ -25,7 +25,7 @@ export interface OpenedFolder {
 
 /**
  * Opens the folder of a store.
- * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
+ * @param known store identity from the mark, a file outside the store; undefined: no mark, so a store may be created
  * @throws RedoxError REDOX_STORE_…
  */
 export async function openFolder(folder: string, known?: string): Promise<OpenedFolder> {

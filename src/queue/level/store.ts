@@ -33,7 +33,7 @@ export class LevelStore extends ComposedStore {
 
   /**
    * Opens a store, or creates it.
-   * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
+   * @param known store identity from the mark, a file outside the store; undefined: no mark, so a store may be created
    * @param clock default: the clock of this process
    * @throws RedoxError
    */

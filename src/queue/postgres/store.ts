@@ -36,7 +36,7 @@ export class PostgresStore extends ComposedStore {
 
   /**
    * Opens a store, and creates the tables if they do not exist.
-   * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
+   * @param known store identity from the mark, a file outside the store; undefined: no mark, so a store may be created
    * @throws RedoxError
    */
   static async open(options: PostgresOptions, known?: string): Promise<PostgresStore> {
