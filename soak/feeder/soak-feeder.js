@@ -20,11 +20,11 @@ const MOST_BYTES = 150_000_000
  * @typedef {{ code?: string | undefined, sha256?: string }} End error code, or SHA-256 of the sent file
  *
  * @typedef {object} Counts
- * @property {number} given
- * @property {number} outstanding
- * @property {number} bytes of outstanding messages
- * @property {number} mostRss in bytes
- * @property {number} rssBefore in bytes
+ * @property {number} given number of messages that were passed to the flow
+ * @property {number} outstanding number of messages without a result
+ * @property {number} bytes size of the files of outstanding messages
+ * @property {number} mostRss greatest resident memory of Node-RED in bytes
+ * @property {number} rssBefore resident memory of Node-RED before the run in bytes
  *
  * @typedef {Plan & Counts & { name: string, ends: Map<string, End[]>, files: Map<string, string> }} Run
  *   results, and SHA-256 of the files, by id of the message
