@@ -108,6 +108,13 @@ async function runDataModelSteps(run: CheckRun, options: CheckOptions): Promise<
   return found
 }
 
+async function writeReport(run: CheckRun, { report }: CheckOptions): Promise<void> {
+  if (run.rows.length === 0) return
+  say(`\n${summaryOf(run)}`)
+  await writeFile(report, reportOf(run))
+  say(`\nThe report is in ${report}.`)
+}
+
 async function main(): Promise<void> {
   const options = optionsOf(process.argv.slice(2))
   if (options === 'help') {
@@ -116,10 +123,8 @@ async function main(): Promise<void> {
   }
   const run = new CheckRun(await readSettings(), (row) => say(lineOf(row)))
   try {
-    const hasToken = await runSteps(run, options)
-    say(`\n${summaryOf(run)}`)
-    await writeFile(options.report, reportOf(run))
-    say(`\nThe report is in ${options.report}.`)
+    // What was found before an error is reported, too.
+    const hasToken = await runSteps(run, options).finally(() => writeReport(run, options))
     if (!hasToken) {
       process.stderr.write('No key got a token, so nothing else was tried.\n')
       process.exitCode = 1

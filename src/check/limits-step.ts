@@ -30,7 +30,8 @@ export async function runLimitsStep(run: CheckRun, sender: DataModelSender | und
   const { oauth } = run
   if (oauth !== undefined) {
     const client = run.client(oauth, { ...run.binary, limits: NO_LIMITS })
-    if (run.binary !== undefined) await findUploadLimit(run, client, 'binary')
+    if (run.binary === undefined) run.notRun('limits', 'Upload of a Binary', 'no Binary was accepted before')
+    else await findUploadLimit(run, client, 'binary')
     await findRequestLimit(run, client)
   }
   if (sender === undefined) {

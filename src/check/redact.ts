@@ -2,10 +2,12 @@ import { redactMessageValues, redactSecretsInText, REDACTED } from '../redox/red
 import { PATIENT_VALUES } from './samples'
 import { FHIR_SANDBOX, type CheckSettings } from './settings'
 
-/** Long runs of letters and digits: ids, tokens, base64. */
-const LONG = /[A-Za-z0-9+/_=-]*(?:\d[A-Za-z0-9+/_=-]{11,}|[A-Za-z0-9+/_=-]{24,})/g
-/** Numbers of five digits and more, dates, mail addresses, and URLs. */
-const NUMBERS = /\d{5,}|\d{4}-\d{2}-\d{2}\S*/g
+/** Words that may be ids, tokens or base64: with a digit, or very long. */
+const WORD = /[A-Za-z0-9_+/=-]{5,}/g
+const isId = (word: string): boolean =>
+  (/\d/.test(word) && !TERMS.has(word.toLowerCase())) || word.length >= 24
+const TERMS: ReadonlySet<string> = new Set(['base64', 'rs384', 'es384', 'utf-8', 'hl7v2', 'oauth2'])
+/** Mail addresses and URLs. */
 const ADDRESS = /\S+@\S+|https?:\/\/\S+|urn:\S+/gi
 
 /** Returns a function that removes secrets, identifiers and values of the patient from a text of Redox. */
@@ -21,8 +23,7 @@ export function redactor(settings: CheckSettings): (text: string) => string {
   ].filter((value) => value !== '')
   return (text) => {
     const [hidden = ''] = redactMessageValues([text], undefined, known)
-    const patterns = [ADDRESS, LONG, NUMBERS]
-    const plain = patterns.reduce((rest, pattern) => rest.replace(pattern, REDACTED), hidden)
+    const plain = hidden.replace(ADDRESS, REDACTED).replace(WORD, (word) => (isId(word) ? REDACTED : word))
     return redactSecretsInText(plain, known).replace(/\s+/g, ' ').slice(0, 160)
   }
 }

@@ -25,7 +25,7 @@ export function summaryOf({ rows, advice }: CheckRun): string {
   return [counts.join(', '), '', 'Settings to make', ...settings].join('\n')
 }
 
-const NO_ADVICE = 'Settings to make: none. What was tried works with the defaults.'
+const NO_ADVICE = 'None. Nothing that was found needs a value other than the default.'
 
 /** Report in Markdown, without secrets, identifiers and patient data. */
 export function reportOf(run: CheckRun): string {

@@ -57,21 +57,30 @@ async function observed(
  */
 export function failedTrial(error: unknown): Trial {
   if (!(error instanceof RedoxError)) throw error
-  const { status, fault, reasons, answer } = error.cause
+  const { status, fault, reasons, answer, clockSkewSeconds: skew } = error.cause
   if (status === undefined) {
-    if (fault === undefined) throw error
-    return { result: 'unclear', detail: fault, locations: [] }
+    if (fault === undefined && NOT_TRIED.has(error.code)) throw error
+    return { result: 'unclear', detail: fault ?? error.code, locations: [] }
   }
   const isOtherAnswer = error.code === 'REDOX_OUTCOME_UNKNOWN' && status < 300
   return {
     result: isRefusal(error) ? 'refused' : 'unclear',
-    detail: `HTTP ${status}`,
+    detail: `HTTP ${status}${skew === undefined ? '' : `, clock of this machine ahead by ${skew} s`}`,
     status,
     locations: [],
     ...(reasons?.[0] !== undefined && { reason: reasons[0] }),
     ...(isOtherAnswer && { isOtherAnswer, notes: notesOf({ headers: {}, body: answer, text: '-' }) }),
   }
 }
+
+/** Errors of settings and of this package, which no request can cause. */
+const NOT_TRIED: ReadonlySet<string> = new Set([
+  'REDOX_CONFIGURATION',
+  'REDOX_BAD_INPUT',
+  'REDOX_INVALID_MESSAGE',
+  'REDOX_TOO_LARGE',
+  'REDOX_INTERNAL',
+])
 
 const REFUSALS: ReadonlySet<string> = new Set([
   'REDOX_REJECTED',

@@ -9,7 +9,7 @@ import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { freePort } from '../lib/node-red'
 import { serve, type Recorded, type Server } from '../lib/redox'
 import { skip } from '../lib/skip'
-import { check, CLI, DESTINATION, hostsOf, legacyOf, oauthOf, rowsOf } from './support'
+import { adviceOf, check, CLI, DESTINATION, hostsOf, legacyOf, oauthOf, rowsOf } from './support'
 
 const CATALOGUE = path.join(__dirname, '../../../nodes/redox-config/locales/en-US/redox-config.json')
 const SOURCE = '3d5e8a10-77aa-4b1c-9d3e-5f0c6b7a8e21'
@@ -146,6 +146,55 @@ describe('redox-check', function () {
     assert.deepEqual(sandbox.requests, [])
   })
 
+  it('advises a free account in Development to embed', async () => {
+    const free = await startSandbox({ profile: 'documented', account: 'free' })
+    const result = await check({ ...hostsOf(free), ...oauthOf(free) }).finally(() => free.close())
+    const rows = rowsOf(result)
+    assert.ok(
+      rows.some((row) => row.startsWith('Blob upload: refused, HTTP 403')),
+      result.said,
+    )
+    assert.ok(rows.includes('Media, file referenced: not run, the blob upload was not accepted'))
+    assert.deepEqual(
+      adviceOf(result),
+      ['fhir-result', 'fhir-document', 'datamodel-note', 'datamodel-results', 'datamodel-media'].map(
+        (node) => `redox-${node}: Transfer = embed as base64`,
+      ),
+    )
+  })
+
+  it('takes failures of Redox for what they are: neither a success nor a refusal, and no proof', async () => {
+    const failing = await startSandbox({
+      profile: 'documented',
+      faults: 'Binary 429 1x; Binary 503; fhir reset-after-accept',
+    })
+    const result = await check({ ...hostsOf(failing), ...oauthOf(failing) }).finally(() => failing.close())
+    assert.equal(result.code, 0)
+    const rows = rowsOf(result)
+    assert.ok(
+      rows.some((row) => row.startsWith('Binary, FHIR host, the bytes of the file: unclear, HTTP 429')),
+    )
+    assert.ok(rows.some((row) => row.startsWith('Binary, FHIR host, multipart form: unclear, HTTP 503')))
+    assert.ok(
+      rows.some((row) => row.startsWith('DiagnosticReport, file embedded: unclear, ECONNRESET')),
+      result.report,
+    )
+    assert.ok(rows.some((row) => row.startsWith('Data Model API: not run, no FHIR request was accepted')))
+    assert.deepEqual(adviceOf(result), [])
+  })
+
+  it('names a clock that is wrong', async () => {
+    const late = await serve(() => ({
+      ...{ status: 401, body: { error: 'invalid_request', error_description: '' } },
+      headers: { 'content-type': 'application/json', date: new Date(Date.now() - 3_600_000).toUTCString() },
+    }))
+    const { code, report } = await check({ ...keys(), REDOX_CHECK_API_BASE: late.url }).finally(() =>
+      late.close(),
+    )
+    assert.equal(code, 1)
+    assert.match(report, /HTTP 401, clock of this machine ahead by 36\d\d s/)
+  })
+
   it('sends nothing with a legacy key whose environment, source and destination are not confirmed', async () => {
     const right = {
       REDOX_CHECK_CONFIRM_ENVIRONMENT: 'Development',
@@ -201,6 +250,8 @@ describe('redox-check', function () {
   describe('with a server that repeats all it receives', () => {
     const LOG_IDS = ['52fdfc07-2182-454f-963f-5f0f9a621d72', 987_654_321]
     const SLUG = 'zelda-clinic'
+    /** Identifiers that the command cannot know. */
+    const FOREIGN = `log ${LOG_IDS.join(' ')} jo@zelda.example https://zelda.example/x born 1962-05-17 key Qm9yaXMgS2`
     let server: Server
     afterEach(() => server.close())
 
@@ -212,7 +263,7 @@ describe('redox-check', function () {
         server = await serve((request) => {
           if (request.path.includes('/auth/') && status !== 500)
             return { body: { access_token: 'Zq7-token-canary', expires_in: 300, scope: repeated(request) } }
-          const text = repeated(request)
+          const text = `${FOREIGN} ${repeated(request)}`
           const Logs = LOG_IDS.map((ID) => ({ ID }))
           const body = {
             Meta: { Logs, Message: { ID: 444_555_666 }, ...(status !== 200 && { Errors: [{ Text: text }] }) },
@@ -246,7 +297,7 @@ describe('redox-check', function () {
           'Zq7-token',
           '444555666',
           'JVBERi',
-          '127.0.0.1',
+          ...['127.0.0.1', '1962', 'Qm9yaXMgS2'],
         ]
         for (const marker of markers) assert.ok(!report.includes(marker), `${marker}\n${report}`)
       })
