@@ -183,6 +183,21 @@ describe('redox-check', function () {
     assert.deepEqual(adviceOf(result), [])
   })
 
+  it('does not advise to embed when uploads failed and were not refused', async () => {
+    const failing = await startSandbox({ profile: 'documented', faults: 'upload 503' })
+    const args = ['--skip', 'observation,document,bundle,results,media']
+    const result = await check({ ...hostsOf(failing), ...oauthOf(failing) }, args).finally(() =>
+      failing.close(),
+    )
+    const rows = rowsOf(result)
+    assert.ok(
+      rows.some((row) => row.startsWith('Blob upload: unclear, HTTP 503')),
+      result.said,
+    )
+    assert.ok(rows.some((row) => row.startsWith('Notes, file embedded: works')))
+    assert.deepEqual(adviceOf(result), [])
+  })
+
   it('names a clock that is wrong', async () => {
     const late = await serve(() => ({
       ...{ status: 401, body: { error: 'invalid_request', error_description: '' } },
