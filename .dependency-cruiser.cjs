@@ -1,6 +1,6 @@
 // The rooms of the code and who may import whom (docs/adr/0008-rooms.md). Each list is in order: a room imports rooms
 // before it, never one after it. Type imports count, too.
-const SRC = ['shared', 'base', 'file', 'message', 'transport', 'auth', 'redox', 'queue']
+const SRC = ['shared', 'base', 'file', 'message', 'transport', 'auth', 'redox', 'queue', 'check']
 const NODES = ['fields', 'runtime', 'queue', 'connection', 'node', 'editor']
 
 /** Files at the top of `src` are a room of their own. */
@@ -20,6 +20,12 @@ module.exports = {
     { name: 'no circle', severity: 'error', from: {}, to: { circular: true } },
     ...oneWay(SRC, srcRoom),
     ...oneWay(NODES, nodesRoom),
+    {
+      name: 'the check needs no store',
+      severity: 'error',
+      from: { path: '^src/check/' },
+      to: { path: '^src/queue/' },
+    },
     {
       name: 'src without nodes',
       severity: 'error',

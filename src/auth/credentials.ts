@@ -16,7 +16,8 @@ export interface OAuthCredentials {
   scope?: string
   tokenUrl: string
   /**
-   * `aud` of the assertion; the token URL, unless a region requires a different value (docs/redox-api.md#oauth-api-key)
+   * `aud` of the assertion; the token URL, unless a region requires a different value (docs/redox-api.md#oauth-api-key).
+   * Empty: no `aud`, which only `redox-check` tries.
    */
   audience: string
 }
@@ -89,15 +90,15 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
   // it before the first request.
   const { SignJWT } = await import('jose')
   const now = Math.floor(Date.now() / 1000)
-  return new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
+  const assertion = new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
     .setProtectedHeader({ alg: signing.algorithm, kid: keyId, typ: 'JWT' })
     .setIssuer(clientId)
     .setSubject(clientId)
-    .setAudience(credentials.audience)
     .setIssuedAt(now)
     .setExpirationTime(now + ASSERTION_LIFETIME_SECONDS)
     .setJti(randomUUID())
-    .sign(signing.key)
+  if (credentials.audience !== '') assertion.setAudience(credentials.audience)
+  return assertion.sign(signing.key)
 }
 
 function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): FetchToken {

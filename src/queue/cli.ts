@@ -2,13 +2,12 @@
 /**
  * Command `redox-store`: maintains the stores of durable delivery while Node-RED is stopped. Prints no patient data.
  */
-import { createInterface } from 'node:readline/promises'
 import { homedir, userInfo } from 'node:os'
 import path from 'node:path'
-import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { present } from '../shared/present'
 import { RedoxError } from '../errors'
+import { askSecret } from '../terminal'
 import type { SealedStore } from './jobs'
 import { decideAll, matchingIds, type MessageCriteria } from './decisions'
 import { embeddedIds, summaryOf, storesInDatabase, type ListedStore } from './list-stores'
@@ -243,23 +242,9 @@ async function locationOf(name: string, userDir: string, side: Side): Promise<St
 }
 
 async function secret(name: string, label: string): Promise<string> {
-  const value = (process.env[name] ?? (await ask(label))).trim()
+  const value = (process.env[name] ?? (await askSecret(label))).trim()
   if (value === '') throw new Error(`${label} is missing. Set ${name}.`)
   return value
-}
-
-/** Asks the user for a secret without showing the input. */
-async function ask(label: string): Promise<string> {
-  if (!process.stdin.isTTY) return ''
-  process.stderr.write(`${label}: `)
-  const output = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input: process.stdin, output, terminal: true })
-  try {
-    return await lines.question('')
-  } finally {
-    lines.close()
-    process.stderr.write('\n')
-  }
 }
 
 function assertReason(reason: string): void {

@@ -68,6 +68,8 @@ export interface AttemptOptions {
    * (`performance.now()`)
    */
   giveUpAt?: () => number
+  /** receives each successful response to an upload or a message, with secrets redacted */
+  onAnswer?: (answer: HttpAnswer) => void
   /** number of this attempt, from 1: the pause of the whole connection after a 429 is longer for later attempts */
   attempt?: number
 }

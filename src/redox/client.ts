@@ -315,7 +315,7 @@ export class RedoxClient {
   /** Makes one HTTP request with the shared token, as soon as the rate limiter allows it. */
   async #requestOnce(
     request: RequestSpec,
-    { signal, onProgress = () => undefined, giveUpAt, attempt: number = 1, onBegin }: OneRequest,
+    { signal, onProgress = () => undefined, giveUpAt, attempt: number = 1, onAnswer, onBegin }: OneRequest,
   ): Promise<TimedAnswer | FailedRequest> {
     const { settings } = this
     const tokenFor = async (): Promise<string | undefined> =>
@@ -334,7 +334,10 @@ export class RedoxClient {
     const tokenSecrets = (): string[] => this.#tokens.secrets()
     const context = { http: this.#http, settings, token, tokenSecrets, signal, onProgress }
     const result = await attemptRequest(request, context)
-    if (!('error' in result)) return result
+    if (!('error' in result)) {
+      onAnswer?.(result.answer)
+      return result
+    }
     if (result.renewsToken && token !== undefined) this.#tokens.invalidate(token)
     const { code, cause } = result.error
     // A 429 counts for the whole connection, so all its requests pause.

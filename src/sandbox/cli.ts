@@ -1,19 +1,25 @@
 #!/usr/bin/env node
 /** Command `redox-sandbox`: starts a sandbox and prints the messages it receives, without patient data. */
 import { parseArgs } from 'node:util'
-import { startSandbox } from './index'
+import { isProfileName, PROFILES, startSandbox } from './index'
 import type { ReceivedMessage, RequestRecord, Sandbox, SandboxOptions } from './index'
 
-const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--faults <plan>]
+const profileLines = Object.entries(PROFILES).map(([name, { about }]) => `    ${name.padEnd(24)} ${about}`)
+
+const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--profile <name>] [--faults <plan>]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-sandbox …
 
 Simulates Redox on 127.0.0.1. It checks and keeps messages, and delivers nothing. Press Ctrl+C to stop it.
 
   --port <number>   port to listen on (default: a free one)
   --account free    refuses uploads in Development, as Redox does for free accounts
+  --profile <name>  settles what is not known of Redox, see below
   --faults <plan>   which requests fail, and how: rules of where, what and how often, separated by ";" or line
                     breaks, such as: --faults "token 503 2x; endpoint reset-after-accept 20%"
   --help            prints this text
+
+Profiles, to try redox-check. With a profile, blob uploads have a port of their own.
+${profileLines.join('\n')}
 `
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`)
@@ -24,15 +30,17 @@ function optionsOf(args: string[]): SandboxOptions | 'help' {
     options: {
       port: { type: 'string' },
       account: { type: 'string' },
+      profile: { type: 'string' },
       faults: { type: 'string' },
       help: { type: 'boolean' },
     },
   })
   if (values.help) return 'help'
-  const { port = '0', account = 'paid', faults = '' } = values
+  const { port = '0', account = 'paid', faults = '', profile } = values
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Error(`Not a port: ${port}`)
   if (account !== 'paid' && account !== 'free') throw new Error(`Not an account: ${account}`)
-  return { port: Number(port), account, faults }
+  if (profile !== undefined && !isProfileName(profile)) throw new Error(`Not a profile: ${profile}`)
+  return { port: Number(port), account, faults, ...(profile !== undefined && { profile }) }
 }
 
 const introduction = ({ url, endpoints, oauthKey, legacyKey }: Sandbox): string => `Redox sandbox at ${url}

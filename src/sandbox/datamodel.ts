@@ -16,7 +16,6 @@ import {
   parseJson,
   readBody,
   Refusal,
-  REQUEST_LIMIT,
   scalarOf,
   textOf,
   refuseTooLarge,
@@ -24,15 +23,11 @@ import {
 import type { SandboxAnswer, SandboxRequest, JsonRecord, RequestProblem } from './http'
 import { receivedFile, oneLine, safeHeaders, shortened } from './inbox'
 import type { ReceivedFile, Inbox } from './inbox'
+import type { Profile } from './profiles'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
 import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
-
-/**
- * Limit of an embedded file: its size has to be below this number of bytes, before base64 (docs/redox-api.md#sizes).
- */
-const EMBED_LIMIT = 10_000_000
 
 // ---- Files --------------------------------------------------------------------------------------------
 
@@ -78,8 +73,19 @@ const resultPlaces = (order: JsonRecord, at: string): FileField[] =>
 
 const pathOf = ({ at, field }: FileField): string => `${at}.${field}`
 
-function fileIn(place: FileField, source: string, uploads: Uploads, report: ReportProblem): ReceivedFile[] {
+interface FileContext {
+  source: string
+  uploads: Uploads
+  profile: Profile
+}
+
+function fileIn(
+  place: FileField,
+  { source, uploads, profile }: FileContext,
+  report: ReportProblem,
+): ReceivedFile[] {
   const { holder, field, at, encoding, needed } = place
+  const { embedded } = profile.limits
   const path = pathOf(place)
   // The schema accepts a number as `Value`, but a number cannot be a file.
   if (field === 'Value' && typeof holder[field] === 'number') report('Invalid base64', path)
@@ -88,6 +94,8 @@ function fileIn(place: FileField, source: string, uploads: Uploads, report: Repo
   for (const name of needed) if (!scalarOf(holder[name])) report('Required field missing', `${at}.${name}`)
   const fields = { fileType: scalarOf(holder['FileType']), name: scalarOf(holder['FileName']) }
   if (isWebUrl(contents)) {
+    if (at === 'Note' && !profile.noteReferenceTypes.includes(String(holder['ContentType'])))
+      report('ContentType does not match a reference', 'Note.ContentType')
     const file = uploads.find(contents, source)
     if (file === undefined || file === OF_ANOTHER_SOURCE || file.kind === 'binary') {
       report(notFoundText(file), path)
@@ -101,7 +109,7 @@ function fileIn(place: FileField, source: string, uploads: Uploads, report: Repo
     report('Invalid base64', path)
     return []
   }
-  if (bytes.length >= EMBED_LIMIT) throw refuseTooLarge(EMBED_LIMIT)
+  if (bytes.length >= embedded) throw refuseTooLarge(embedded)
   return [receivedFile(path, 'embedded', bytes, fields)]
 }
 
@@ -137,12 +145,12 @@ export async function receiveDataModel(
   uploads: Uploads,
   inbox: Inbox,
 ): Promise<SandboxAnswer> {
-  const { request } = call
+  const { request, profile } = call
   if (mediaType(request) !== 'application/json') {
     throw new Refusal(400, 'application/json content-type required')
   }
-  const body = parseJson(await readBody(request, REQUEST_LIMIT))
-  const { operation, files, source } = checkMessageBody(body, grant, request, uploads)
+  const body = parseJson(await readBody(request, profile.limits.request))
+  const { operation, files, source } = checkMessageBody(body, grant, call, uploads)
   const destinations = objectsOf(objectOf(body['Meta'])['Destinations'])
   const unsubscribed = destinations.flatMap(({ ID }, index) =>
     call.subscribed && !call.subscribed.has(String(ID).toLowerCase())
@@ -150,14 +158,14 @@ export async function receiveDataModel(
       : [],
   )
   if (unsubscribed.length > 0) throw new Refusal(400, unsubscribed, echo(body))
-  const logs = destinations.map(() => ({ ID: randomUUID(), AttemptID: randomUUID() }))
+  const logs = profile.logIds === 'none' ? [] : destinations.map(() => logOf(profile))
   inbox.add({
     api: 'datamodel',
     operation,
     environment: 'Development',
     destinations: destinations.map(({ ID }) => String(ID)),
     source,
-    logIds: logs.map(({ ID }) => ID),
+    logIds: logs.map(({ ID }) => String(ID)),
     locations: [],
     ...bodiesToKeep(call, body, files),
     files,
@@ -167,9 +175,21 @@ export async function receiveDataModel(
   const Source = { Name: 'Sandbox', ...objectOf(objectOf(body['Meta'])['Source']), ID: source }
   return {
     status: 200,
-    body: { Meta: { ...echo(body), Logs: logs, Message: { ID: randomInt(1e9) }, Source } },
+    body: {
+      Meta: {
+        ...echo(body),
+        ...(logs.length > 0 && { Logs: logs }),
+        Message: { ID: randomInt(1e9) },
+        Source,
+      },
+    },
   }
 }
+
+const logOf = ({ logIds }: Profile): { ID: string | number; AttemptID: string } => ({
+  ID: logIds === 'number' ? randomInt(1e9) : randomUUID(),
+  AttemptID: randomUUID(),
+})
 
 interface MessageJudgement {
   operation: string
@@ -181,7 +201,7 @@ interface MessageJudgement {
 function checkMessageBody(
   body: JsonRecord,
   grant: Grant,
-  request: SandboxRequest['request'],
+  { request, profile }: Pick<SandboxRequest, 'request' | 'profile'>,
   uploads: Uploads,
 ): MessageJudgement {
   const meta = objectOf(body['Meta'])
@@ -203,7 +223,7 @@ function checkMessageBody(
       )
     checkMessage(body, fields ?? META, report)
     const files = filePlaces(body).flatMap((place) =>
-      event === 'Delete' ? [] : fileIn(place, source, uploads, report),
+      event === 'Delete' ? [] : fileIn(place, { source, uploads, profile }, report),
     )
     if (problems.length > 0) throw new Refusal(400, problems)
     return { operation, source, files }

@@ -11,7 +11,6 @@ import {
   parseJson,
   readBody,
   Refusal,
-  REQUEST_LIMIT,
   textOf,
 } from './http'
 import type { SandboxAnswer, SandboxRequest, JsonRecord, RequestProblem } from './http'
@@ -19,6 +18,7 @@ import { attachmentsIn, fileIn, shortenFiles, objectsIn } from './fhir-attachmen
 import type { Report } from './fhir-attachments'
 import { oneLine, safeHeaders } from './inbox'
 import type { ReceivedFile, Inbox } from './inbox'
+import type { Profile } from './profiles'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
 import type { Uploads } from './uploads'
@@ -101,7 +101,7 @@ export async function receiveOperation(
   uploads: Uploads,
   inbox: Inbox,
 ): Promise<SandboxAnswer> {
-  const { request, origin, path } = call
+  const { request, origin, path, profile } = call
   const [slug, environment, operation] = call.params as [string, string, string]
   checkAddress(slug, environment, false)
   const event = EVENTS.get(operation)
@@ -112,10 +112,13 @@ export async function receiveOperation(
   if (!types.includes(mediaType(request))) {
     throw new Refusal(400, 'application/fhir+json content-type required')
   }
-  const bundle = parseJson(await readBody(request, REQUEST_LIMIT))
+  const bundle = parseJson(await readBody(request, profile.limits.request))
   const [mainType = ''] = operation.split('/')
-  const { entries, files } = checkBundleMessage(bundle, { mainType, event, headerOptional }, uploads, source)
-  const locations = slug === FHIR_SANDBOX ? locationsOf(entries, origin) : []
+  const rule = { mainType, event, headerOptional, profile }
+  const { entries, files } = checkBundleMessage(bundle, rule, uploads, source)
+  const withBundle =
+    profile.fhirAnswer === 'bundle' || (profile.fhirAnswer === 'by-destination' && slug === FHIR_SANDBOX)
+  const locations = withBundle ? locationsOf(entries, origin) : []
   const main = mainOf(entries, mainType)
   const delivered = shortenFiles(bundle, files)
   inbox.add({
@@ -133,7 +136,11 @@ export async function receiveOperation(
     document: documentLine(main, files),
     ...(call.fault !== undefined && { fault: call.fault }),
   })
-  return { status: 200, headers: { 'redox-trace-id': randomUUID() }, body: answerBody(locations) }
+  const headers = {
+    ...(profile.traceHeader && { 'redox-trace-id': randomUUID() }),
+    ...(profile.rateHeader && { 'x-ratelimit-limit': '7500' }),
+  }
+  return { status: 200, headers, body: answerBody(profile, locations) }
 }
 
 const locationsOf = (entries: BundleEntry[], origin: string): string[] =>
@@ -145,7 +152,13 @@ const locationsOf = (entries: BundleEntry[], origin: string): string[] =>
  * Builds the response's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created
  * resources, other destinations respond with 200 and an empty body (docs/redox-api.md#fhir-answers).
  */
-function answerBody(locations: string[]): JsonRecord | '' {
+function answerBody({ fhirAnswer }: Profile, locations: string[]): JsonRecord | '' {
+  if (fhirAnswer === 'object') return {}
+  if (fhirAnswer === 'other') return { accepted: true }
+  if (fhirAnswer === 'outcome') {
+    const issue = [{ severity: 'information', code: 'informational', details: { text: 'Accepted' } }]
+    return { resourceType: 'OperationOutcome', issue }
+  }
   if (locations.length === 0) return ''
   const entry = locations.map((location) => ({ response: { status: '201 Created', location } }))
   return { resourceType: 'Bundle', type: 'transaction-response', entry }
@@ -162,12 +175,13 @@ interface BundleRule {
    * valid.
    */
   headerOptional: boolean
+  profile: Profile
 }
 
 /** Checks a message Bundle and collects all its problems (docs/redox-api.md#message-bundle). */
 function checkBundleMessage(
   bundle: JsonRecord,
-  { mainType, event, headerOptional }: BundleRule,
+  { mainType, event, headerOptional, profile }: BundleRule,
   uploads: Uploads,
   source: string,
 ): { entries: BundleEntry[]; files: ReceivedFile[] } {
@@ -179,23 +193,47 @@ function checkBundleMessage(
   if (!entries.some(({ type }) => type === mainType)) {
     report('entry', `${mainType} entry is required`, 'required')
   }
-  if (
-    !entries.some((entry) => entry.type === 'Patient' || (entry.type === mainType && namesSubject(entry)))
-  ) {
-    report(
-      'entry',
-      `Patient entry, or a ${mainType} whose subject names the patient, is required`,
-      'required',
-    )
-  }
+  checkHasPatient(entries, mainType, profile, report)
   for (const entry of entries) {
     if (entry.type === 'Patient') checkPatient(entry, report)
     if (STATUS.has(entry.type)) checkClinical(entry, report)
     checkReferences(entry, entries, report)
   }
   const files = attachmentsIn(bundle).flatMap((found) => fileIn(found, uploads, source, report))
+  if (mainType === 'Observation') for (const { place } of files) checkPlace(place, entries, profile, report)
   if (problems.length > 0) throw new Refusal(400, problems)
   return { entries, files }
+}
+
+function checkHasPatient(
+  entries: BundleEntry[],
+  mainType: string,
+  { needsPatientEntry }: Profile,
+  report: Report,
+): void {
+  if (entries.some(({ type }) => type === 'Patient')) return
+  if (needsPatientEntry) report('entry', 'Patient entry is required', 'required')
+  else if (!entries.some((entry) => entry.type === mainType && namesSubject(entry))) {
+    report(
+      'entry',
+      `Patient entry, or a ${mainType} whose subject names the patient, is required`,
+      'required',
+    )
+  }
+}
+
+/** Checks that the profile takes a file of an Observation message at a path such as `entry[1].resource.photo[0]`. */
+function checkPlace(
+  place: string,
+  entries: BundleEntry[],
+  { observationPlaces }: Profile,
+  report: Report,
+): void {
+  const entry = entries.find(({ path }) => place.startsWith(`${path}.`))
+  const element = place.slice((entry?.path.length ?? 0) + 1).replace(/\W.*$/, '')
+  const found = entry?.type === 'Observation' ? element : entry?.type
+  if (observationPlaces.some((one) => one === found)) return
+  report(place, 'A file is not supported in this place', 'not-supported')
 }
 
 /**

@@ -3,14 +3,7 @@
  * helpers.
  */
 import type { IncomingMessage } from 'node:http'
-
-/**
- * Limit of a whole request to the Data Model or FHIR API, in bytes (docs/redox-api.md#sizes; 1 MB taken as 10^6, the
- * stricter reading).
- */
-export const REQUEST_LIMIT = 40_000_000
-/** Limit of one uploaded file, in bytes (docs/redox-api.md#binary, #blob-upload, #sizes). */
-export const FILE_LIMIT = 30_000_000
+import type { Profile } from './profiles'
 
 const MAX_JSON_DEPTH = 100
 const MIME_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(\s*;.*)?$/
@@ -30,6 +23,9 @@ export interface SandboxRequest {
   origin: string
   /** Lower-case ids of the Data Model destinations that have a subscription; undefined: all have one. */
   subscribed?: ReadonlySet<string> | undefined
+  profile: Profile
+  /** Host of Redox that the listening port stands for; undefined: all hosts. */
+  host?: 'api' | 'blob' | undefined
   /** Name of the fault that is simulated for the request, as written in the fault plan. */
   fault?: string
 }

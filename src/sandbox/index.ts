@@ -8,17 +8,21 @@ import { openListener } from './listener'
 import type { SandboxListener, ListenerContext, RequestRecord, Route } from './listener'
 import { FaultPlan } from './faults'
 import { checkAddress, operationOutcome, receiveOperation } from './fhir'
-import { notSimulated } from './http'
-import type { SandboxAnswer, SandboxRequest, Refusal } from './http'
+import { notSimulated, Refusal } from './http'
+import type { SandboxAnswer, SandboxRequest } from './http'
 import { Inbox } from './inbox'
 import type { ReceivedMessage } from './inbox'
 import { createOAuthKey, oauthError, refuseLegacy, sourceOf, Tokens } from './tokens'
 import type { Grant, LegacyKey, OAuthKey } from './tokens'
+import { DOCUMENTED, PROFILES } from './profiles'
+import type { Profile, ProfileName } from './profiles'
 import { blobError, Uploads } from './uploads'
 
 export type { SandboxListener as Door, RequestRecord } from './listener'
 export { FaultPlan, FaultPlanError, FAULTS } from './faults'
 export type { ReceivedFile as DeliveredFile, ReceivedMessage } from './inbox'
+export { PROFILES, isProfileName } from './profiles'
+export type { Profile, ProfileName } from './profiles'
 export type { LegacyKey, OAuthKey } from './tokens'
 
 const MAX_KEPT_REQUESTS = 1000
@@ -46,6 +50,11 @@ export interface SandboxOptions {
    * one.
    */
   subscribed?: readonly string[]
+  /**
+   * Settles what is not known of Redox, see `profiles.ts`. With a profile, the host of blob uploads is a port of its
+   * own. Default: as Redox documents it, on one port.
+   */
+  profile?: ProfileName
 }
 
 export interface Sandbox extends SandboxListener {
@@ -87,7 +96,9 @@ export interface Sandbox extends SandboxListener {
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const plan = new FaultPlan(options.faults)
   const demo = await createOAuthKey()
-  const tokens = new Tokens(options.tokenLifetimeSeconds ?? 300)
+  const profile: Profile = options.profile === undefined ? DOCUMENTED : PROFILES[options.profile]
+  const lifetime = profile.tokens.lifetimeSeconds ?? options.tokenLifetimeSeconds ?? 300
+  const tokens = new Tokens(lifetime, profile)
   tokens.register(demo.key.clientId, demo.key.keyId, demo.publicKey)
   const inbox = new Inbox(options.maxKeptMessages ?? 100, options.maxKeptBytes ?? 64_000_000)
   const requests: RequestRecord[] = []
@@ -95,6 +106,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const origins = new Set<string>()
   const context: ListenerContext = {
     origins,
+    profile,
     routes: routesOf(tokens, new Uploads(origins, options.account ?? 'paid'), inbox),
     onArrival(record) {
       if (requests.push(record) > MAX_KEPT_REQUESTS) requests.shift()
@@ -103,9 +115,17 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       for (const listener of faultListeners) queueMicrotask(() => listener(record))
     },
   }
-  const main = await openListener(options.port ?? 0, { plan, subscribed: options.subscribed }, context)
+  const simulation = { plan, subscribed: options.subscribed }
+  const hasHosts = options.profile !== undefined
+  const main = await openListener(
+    options.port ?? 0,
+    { ...simulation, ...(hasHosts && { host: 'api' }) },
+    context,
+  )
+  const blob = hasHosts ? await openListener(0, { ...simulation, host: 'blob' }, context) : main
   return {
     ...main,
+    endpoints: { ...main.endpoints, blobUploadUrl: blob.endpoints.blobUploadUrl },
     oauthKey: demo.key,
     legacyKey: tokens.legacyKey,
     registerOAuthKey: ({ clientId, keyId, publicKey }) => tokens.register(clientId, keyId, publicKey),
@@ -120,16 +140,17 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       inbox.clear()
       requests.length = 0
     },
-    ...listenersOf(main, context),
+    ...listenersOf(main, blob, context),
   }
 }
 
 /** Opens additional listening ports, to which `unref` and `close` of the sandbox also apply. */
 function listenersOf(
   main: SandboxListener,
+  blob: SandboxListener,
   context: ListenerContext,
 ): Pick<Sandbox, 'openListener' | 'unref' | 'close'> {
-  const listeners = new Set([main])
+  const listeners = new Set([main, blob])
   let holdsProcess = true
   let isClosed = false
   return {
@@ -188,6 +209,7 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
   const grantedFhir = (handle: Handle) =>
     granted(async (call, grant) => {
       refuseLegacy(grant)
+      refuseOtherEnvironment(call)
       return handle(call, grant)
     })
   return [
@@ -224,6 +246,15 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
     { api: 'other', path: /^\/query$/, handle: granted(nothingHere), failure: dataModelErrors },
     { api: 'other', path: /^/, handle: granted(nothingHere), failure: plainText },
   ]
+}
+
+/** Refuses a FHIR URL with an environment that the keys of the profile do not belong to. */
+function refuseOtherEnvironment({
+  params: [, environment],
+  profile: { keyEnvironment },
+}: SandboxRequest): void {
+  if (keyEnvironment === undefined || environment === undefined || environment === keyEnvironment) return
+  throw new Refusal(403, [{ text: 'This key does not belong to the environment', code: 'forbidden' }])
 }
 
 async function nothingHere(): Promise<never> {

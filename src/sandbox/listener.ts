@@ -11,6 +11,7 @@ import type { Api, FaultPlan } from './faults'
 import { notSimulated, Refusal } from './http'
 import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
 import { safeHeaders } from './inbox'
+import type { Profile } from './profiles'
 import { injectFault, serializedAnswer } from './inject-fault'
 
 /** Maximum time for which a client may continue to send a body that was already refused, in milliseconds. */
@@ -60,6 +61,7 @@ export interface Route {
 /** State that all listening ports of one sandbox share. */
 export interface ListenerContext {
   routes: Route[]
+  profile: Profile
   /** Origins of this sandbox: the `http://host:port` of all its listening ports. */
   origins: Set<string>
   /** Records a request that just arrived. */
@@ -87,6 +89,8 @@ export interface SimulationOptions {
   plan: FaultPlan
   /** Ids of the Data Model destinations that have a subscription. Empty or undefined: all have one. */
   subscribed?: readonly string[] | undefined
+  /** Host of Redox that the port stands for; undefined: all hosts. */
+  host?: 'api' | 'blob'
 }
 
 /**
@@ -95,11 +99,12 @@ export interface SimulationOptions {
  */
 export async function openListener(
   port: number,
-  { plan, subscribed = [] }: SimulationOptions,
+  { plan, subscribed = [], host }: SimulationOptions,
   context: ListenerContext,
 ): Promise<SandboxListener> {
   const server = createServer()
   const ids = new Set(subscribed.map((id) => id.toLowerCase()))
+  const simulated = { profile: context.profile, host, subscribed: ids.size > 0 ? ids : undefined }
   server.keepAliveTimeout = KEEP_ALIVE_TIME
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -118,7 +123,7 @@ export async function openListener(
     const record = recordOf(request, path, route.api)
     context.onArrival(record)
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
-    const call = { request, path, params: [], origin, subscribed: ids.size > 0 ? ids : undefined }
+    const call = { ...simulated, request, path, params: [], origin }
     void respond(call, response, {
       route,
       record,

@@ -7,6 +7,7 @@ import type { JWTPayload } from 'jose' with { 'resolution-mode': 'import' }
 import { present } from './present'
 import { isUuid, mediaType, parseJson, readBody, Refusal } from './http'
 import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
+import type { Profile } from './profiles'
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ERROR_URI = 'https://docs.redoxengine.com/permalink/7sEi7MTFssZ1JuHpUYLeYJ'
@@ -66,7 +67,10 @@ export class Tokens {
   #seenJtis = new Map<string, number>()
   #signingKey = randomBytes(32)
 
-  constructor(private readonly lifetimeSeconds: number) {}
+  constructor(
+    private readonly lifetimeSeconds: number,
+    private readonly profile: Profile,
+  ) {}
 
   register(clientId: string, keyId: string, publicKey: JsonWebKey): void {
     const client = this.#clients.get(clientId) ?? { source: randomUUID(), keys: new Map() }
@@ -82,6 +86,7 @@ export class Tokens {
     const claims = await verify(assertion, key, origin + path)
     this.#useOnce(claims)
     const scope = form.get('scope') ?? claims['scope']
+    this.#checkClaims(claims, scope)
     const accessToken = await this.#accessToken(present(claims.iss, 'the issuer'), origin)
     this.#keep({ accessToken, kind: 'oauth', source, expiresAt: this.#expiry() })
     return {
@@ -95,9 +100,17 @@ export class Tokens {
     }
   }
 
+  /** Refuses an assertion that lacks what the profile requires. */
+  #checkClaims({ aud }: JWTPayload, scope: unknown): void {
+    const { tokens, keyEnvironment } = this.profile
+    if (tokens.needsAudience && aud === undefined) throw unexpectedClaim('aud')
+    if (tokens.needsScope && scope !== `fhir:${keyEnvironment?.toLowerCase()}`) throw unexpectedClaim('scope')
+  }
+
   /** Handles `POST /auth/authenticate`, the login with a legacy key (docs/redox-api.md#legacy-api-key). */
   async authenticate({ request }: SandboxRequest): Promise<SandboxAnswer> {
     const { apiKey, secret } = await legacyBody(request)
+    if (!this.profile.tokens.legacyKeys) throw new Refusal(401, 'Invalid request')
     if (apiKey !== this.legacyKey.apiKey) throw new Refusal(401, 'Invalid request')
     if (secret !== this.legacyKey.secret) throw new Refusal(401, 'Invalid source secret')
     const grant: Grant = { accessToken: randomUUID(), kind: 'legacy', source: apiKey, expiresAt: 0 }
@@ -151,6 +164,7 @@ export class Tokens {
   }
 
   async #accessToken(subject: string, issuer: string): Promise<string> {
+    if (this.profile.tokens.form === 'opaque') return randomUUID()
     const { SignJWT } = await import('jose')
     return new SignJWT({ sub: subject, iss: issuer, jti: randomUUID() })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

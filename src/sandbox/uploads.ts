@@ -5,17 +5,17 @@ import { Busboy } from '@fastify/busboy'
 import type { BusboyInstance } from '@fastify/busboy'
 import {
   decodeBase64,
-  FILE_LIMIT,
   isMimeType,
   mediaType,
+  notSimulated,
   parseJson,
   readBody,
   Refusal,
   refuseAnnouncedLength,
-  REQUEST_LIMIT,
   refuseTooLarge,
 } from './http'
 import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
+import type { BinaryBody, Profile } from './profiles'
 
 const MAX_FILES = 64
 const MAX_BYTES = 256_000_000
@@ -63,10 +63,10 @@ export class Uploads {
    * Handles `POST /upload` (docs/redox-api.md#blob-upload). Its path names no environment; the sandbox assumes
    * Development.
    */
-  async receiveBlob({ request, origin }: SandboxRequest, source: string): Promise<SandboxAnswer> {
+  async receiveBlob({ request, origin, profile }: SandboxRequest, source: string): Promise<SandboxAnswer> {
     this.#refuseFreeAccount('Development')
     const path = `/${this.#nextBlob++}`
-    this.#keep(path, { ...(await readMultipart(request)), kind: 'blob', source })
+    this.#keep(path, { ...(await readMultipart(request, profile.limits.upload)), kind: 'blob', source })
     return { status: 201, body: { URI: origin + path } }
   }
 
@@ -75,19 +75,20 @@ export class Uploads {
    * (docs/redox-api.md#binary).
    */
   async receiveBinary(
-    { request, origin, path }: SandboxRequest,
+    { request, origin, path, profile, host }: SandboxRequest,
     environment: string,
     source: string,
   ): Promise<SandboxAnswer> {
+    if (host !== undefined && host !== profile.binary.host) throw notSimulated('A Binary on this host is')
     this.#refuseFreeAccount(environment)
-    const file = await readBinary(request)
+    const file = await readBinary(request, profile)
     const id = randomUUID()
     this.#keep(`${path}/${id}`, { ...file, kind: 'binary', source })
-    return {
-      status: 201,
-      headers: { location: `${origin}${path}/${id}` },
-      body: { resourceType: 'Binary', id, contentType: file.contentType },
-    }
+    const answer = { status: 201, body: { resourceType: 'Binary', id, contentType: file.contentType } }
+    const { reference } = profile.binary
+    if (reference === 'body') return answer
+    const location = `${reference === 'location' ? origin : ''}${path}/${id}`
+    return { ...answer, headers: { location } }
   }
 
   /**
@@ -119,34 +120,43 @@ export class Uploads {
 /** Builds the error body of the host for blob uploads (docs/redox-api.md#blob-upload, #error-bodies). */
 export const blobError = (refusal: Refusal): JsonRecord => ({ errorDetail: refusal.text })
 
-async function readBinary(request: IncomingMessage): Promise<FileBody> {
+const FORMS = new Map<string, BinaryBody>([
+  ['multipart/form-data', 'multipart'],
+  ['application/fhir+json', 'fhir-json'],
+])
+
+async function readBinary(request: IncomingMessage, { binary, limits }: Profile): Promise<FileBody> {
   const type = mediaType(request)
-  if (type === 'multipart/form-data') return readMultipart(request)
   if (!isMimeType(type)) throw new Refusal(400, 'Content-Type must be the MIME type of the file')
-  if (type === 'application/fhir+json') {
-    return binaryResource(parseJson(await readBody(request, REQUEST_LIMIT + ENVELOPE)))
+  const form = FORMS.get(type) ?? 'raw'
+  if (!binary.forms.includes(form)) throw new Refusal(400, 'This body of a Binary is not supported')
+  if (form === 'multipart') return readMultipart(request, limits.upload)
+  if (form === 'fhir-json') {
+    // base64 needs four bytes for three.
+    const limit = Math.ceil(limits.upload / 3) * 4 + ENVELOPE
+    return binaryResource(parseJson(await readBody(request, limit)), limits.upload)
   }
-  return usable({ bytes: await readBody(request, FILE_LIMIT), contentType: type })
+  return usable({ bytes: await readBody(request, limits.upload), contentType: type }, limits.upload)
 }
 
-function binaryResource({ resourceType, contentType, data }: JsonRecord): FileBody {
+function binaryResource({ resourceType, contentType, data }: JsonRecord, limit: number): FileBody {
   if (resourceType !== 'Binary') throw new Refusal(400, 'Resource must be a Binary')
   if (!isMimeType(contentType)) throw new Refusal(400, 'Binary.contentType must be a MIME type')
   const bytes = typeof data === 'string' ? decodeBase64(data) : undefined
   if (!bytes) throw new Refusal(400, 'Binary.data must be base64')
-  return usable({ bytes, contentType })
+  return usable({ bytes, contentType }, limit)
 }
 
-function usable(file: FileBody): FileBody {
-  if (file.bytes.length > FILE_LIMIT) throw refuseTooLarge(FILE_LIMIT)
+function usable(file: FileBody, limit: number): FileBody {
+  if (file.bytes.length > limit) throw refuseTooLarge(limit)
   if (file.bytes.length === 0) throw new Refusal(400, 'The file is empty')
   return file
 }
 
 /** Returns the file of a multipart form. The form must have exactly one part, with the name `file`. */
-async function readMultipart(request: IncomingMessage): Promise<FileBody> {
-  refuseAnnouncedLength(request, FILE_LIMIT + ENVELOPE)
-  const parser = multipartParser(request)
+async function readMultipart(request: IncomingMessage, limit: number): Promise<FileBody> {
+  refuseAnnouncedLength(request, limit + ENVELOPE)
+  const parser = multipartParser(request, limit)
   const files: FileBody[] = []
   let strangers = 0
   await new Promise<void>((resolve, reject) => {
@@ -160,7 +170,7 @@ async function readMultipart(request: IncomingMessage): Promise<FileBody> {
       const chunks: Buffer[] = []
       if (field !== 'file') strangers++
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-      stream.on('limit', () => fail(refuseTooLarge(FILE_LIMIT)))
+      stream.on('limit', () => fail(refuseTooLarge(limit)))
       stream.on('error', malformed)
       stream.on('end', () => files.push({ bytes: Buffer.concat(chunks), contentType, name }))
     })
@@ -172,10 +182,10 @@ async function readMultipart(request: IncomingMessage): Promise<FileBody> {
   })
   const [file] = files
   if (!file || strangers > 0) throw new Refusal(400, 'The form must have one part, a file named "file"')
-  return usable(file)
+  return usable(file, limit)
 }
 
-function multipartParser(request: IncomingMessage): BusboyInstance {
+function multipartParser(request: IncomingMessage, limit: number): BusboyInstance {
   const contentType = request.headers['content-type'] ?? ''
   if (mediaType(request) !== 'multipart/form-data') {
     throw new Refusal(400, 'multipart/form-data content-type required')
@@ -184,7 +194,7 @@ function multipartParser(request: IncomingMessage): BusboyInstance {
     return new Busboy({
       headers: { ...request.headers, 'content-type': contentType },
       isPartAFile: (_field, _type, fileName) => fileName !== undefined,
-      limits: { fileSize: FILE_LIMIT, files: 1, fieldSize: 1000, parts: 10 },
+      limits: { fileSize: limit, files: 1, fieldSize: 1000, parts: 10 },
     })
   } catch {
     throw new Refusal(400, 'Malformed multipart header')

@@ -12,6 +12,8 @@ import { Client } from 'pg'
 import { openStore } from '../../src/queue/open-store'
 import { locationIn } from '../../src/queue/store-location'
 import { FaultPlan } from '../../src/sandbox/faults'
+import { startSandbox } from '../../src/sandbox'
+import { check, hostsOf, oauthOf } from '../check/support'
 import { accept } from '../queue/messages'
 import { POSTGRES, server } from '../queue/stores'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
@@ -37,6 +39,7 @@ const NOT_RUN: Record<string, string> = {
 const NO_DOCKER = 'needs Docker, and an image from a registry'
 
 const SANDBOX = /^npx -p @ehr-flows\/node-red-redox redox-sandbox /
+const CHECK = /^npx -p @ehr-flows\/node-red-redox redox-check ?/
 const STORE = /^npx -p @ehr-flows\/node-red-redox redox-store /
 
 /** Kinds of code blocks in the pages, and how to recognize them; the tests below run the blocks of each kind. */
@@ -103,6 +106,7 @@ describe('commands and snippets of the pages', () => {
       isCurl(command) ||
       isSbom(command) ||
       SANDBOX.test(command) ||
+      CHECK.test(command) ||
       STORE.test(command) ||
       command in NOT_RUN
     assert.deepEqual(
@@ -143,7 +147,7 @@ describe('commands and snippets of the pages', () => {
   it('redox-sandbox: prints the output of the page', async function () {
     this.timeout(60_000)
     const commands = COMMANDS.filter((command) => SANDBOX.test(command))
-    assert.equal(commands.length, 2)
+    assert.equal(commands.length, 3)
     for (const command of commands) {
       const port = String(await freePort())
       const args = wordsOf(command.replace(SANDBOX, '')).map((word) => (word === '8787' ? port : word))
@@ -157,6 +161,25 @@ describe('commands and snippets of the pages', () => {
       if (args.includes('--port')) assert.ok(said.includes(`http://127.0.0.1:${port}`))
       for (const { text } of blocksOf('output of redox-sandbox'))
         assert.ok(shapeOf(said).startsWith(shapeOf(text)), said)
+    }
+  })
+
+  it('redox-check: runs as on the page', async function () {
+    this.timeout(120_000)
+    const commands = COMMANDS.filter((command) => CHECK.test(command))
+    assert.equal(commands.length, 3)
+    const sandbox = await startSandbox({ profile: 'documented' })
+    try {
+      for (const command of commands) {
+        // The report of --report is written into a folder of the test and dropped with it.
+        const { code, said } = await check(
+          { ...hostsOf(sandbox), ...oauthOf(sandbox) },
+          wordsOf(command.replace(CHECK, '')),
+        )
+        assert.equal(code, 0, said)
+      }
+    } finally {
+      await sandbox.close()
     }
   })
 

@@ -11,12 +11,21 @@ const { redox } = JSON.parse(read('nodes/redox-config/locales/en-US/redox-config
 }
 
 describe('README and guides', () => {
-  it('name the package in every npx command for the sandbox, because no package is called redox-sandbox', () => {
-    const texts = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'CONTRIBUTING.md', 'src/sandbox/cli.ts']
+  it('name the package in every npx command, because no package is called redox-sandbox or redox-check', () => {
+    const texts = [
+      'README.md',
+      'CHANGELOG.md',
+      'SECURITY.md',
+      'CONTRIBUTING.md',
+      'src/sandbox/cli.ts',
+      'src/check/cli.ts',
+    ]
     const docs = readdirSync(path.join(ROOT, 'docs')).flatMap((name) =>
       name.endsWith('.md') ? [`docs/${name}`] : [],
     )
-    const wrong = [...texts, ...docs].filter((file) => /npx (--yes |-y )?redox-sandbox/.test(read(file)))
+    const wrong = [...texts, ...docs].filter((file) =>
+      /npx (--yes |-y )?redox-(sandbox|check)/.test(read(file)),
+    )
     assert.deepEqual(wrong, [])
     assert.match(read('docs/sandbox.md'), /^npx -p @ehr-flows\/node-red-redox redox-sandbox /m)
   })

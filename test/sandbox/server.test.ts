@@ -255,6 +255,8 @@ describe('command redox-sandbox', () => {
       ['--port', 'x'],
       ['--port', '70000'],
       ['--account', 'rich'],
+      ['--profile', 'unknown'],
+      ['--profile', 'constructor'],
       ['--faults', 'any'],
       ['--other'],
       ['word'],
