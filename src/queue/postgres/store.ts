@@ -14,10 +14,10 @@ const RIGHTS = `
   SELECT bool_and(has_schema_privilege(relnamespace, 'USAGE') AND CASE relkind
     WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE')
     ELSE has_table_privilege(c.oid, 'SELECT') AND (relname IN ('version', 'migration')
-      OR has_table_privilege(c.oid, 'INSERT')
-      AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) END) AS has_all
+      OR has_table_privilege(c.oid, 'INSERT') AND (relname = 'audit'
+        OR has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))) END) AS has_all
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-  WHERE nspname = 'redox' AND (relkind = 'r' OR relname = 'acceptance')`
+  WHERE nspname = $1 AND (relkind = 'r' OR relname = 'acceptance')`
 
 /** Store for several processes that share a PostgreSQL database. */
 export class PostgresStore extends ComposedStore {
@@ -54,7 +54,7 @@ export class PostgresStore extends ComposedStore {
     if (known !== undefined && !(await hasTables(this.connection))) throw otherDatabase()
     await migrate(this.connection)
     // Missing rights are reported when the store is opened, and not when the first message is accepted.
-    const [rights] = await this.connection.rows<{ has_all: boolean }>(RIGHTS, [])
+    const [rights] = await this.connection.rows<{ has_all: boolean }>(RIGHTS, [this.connection.schema])
     if (rights?.has_all !== true) return this.connection.failed({ code: INSUFFICIENT_PRIVILEGE })
     const [row] = await this.connection.ask<{ mark: Buffer | null }>(
       'SELECT mark FROM redox.queue WHERE queue = $1',
