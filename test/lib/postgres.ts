@@ -97,9 +97,9 @@ export class Postgres {
     }
   }
 
-  /** Starts the server again after `suspend`. */
-  async resume(): Promise<void> {
-    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on`
+  /** Starts the server again after `suspend` or `crash`. */
+  async resume(fsync: 'on' | 'off' = 'on'): Promise<void> {
+    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=${fsync}`
     await this.#control(['-o', options, '-l', path.join(this.folder, 'log'), '-t', '60', 'start'])
   }
 

@@ -105,6 +105,8 @@ describe('durable delivery with PostgreSQL', () => {
       const later = await flow.outcome({ ...fileMessage(), topic: 'later' })
       assert.equal(later.error, undefined)
       await eventually('the later one is delivered', () => flow.emitted.length === 7)
+      const named = logged().filter((line) => line.includes('PostgreSQL has asynchronous replicas'))
+      assert.equal(named.length, 1, 'once for each opening')
       await helper.clearFlows()
     } finally {
       await replica.stop()

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { present } from '../../shared/present'
+import type { StoreWarning } from '../../shared/values'
 import { ComposedStore } from '../composed-store'
 import { PostgresAdmin } from './admin'
 import { PostgresBlobs } from './blobs'
@@ -8,6 +9,7 @@ import { DatabaseConnection, type PostgresOptions } from './connection'
 import { INSUFFICIENT_PRIVILEGE, otherDatabase } from './errors'
 import { hasTables, migrate } from './migrations'
 import { PostgresQueue } from './queue'
+import { warningsOf } from './warnings'
 
 /** Query that returns true if the database user has all rights that the statements of the store need. */
 const RIGHTS = `
@@ -22,6 +24,7 @@ const RIGHTS = `
 /** Store for several processes that share a PostgreSQL database. */
 export class PostgresStore extends ComposedStore {
   #identity = ''
+  override warnings: readonly StoreWarning[] = []
 
   private constructor(
     private readonly connection: DatabaseConnection,
@@ -63,6 +66,7 @@ export class PostgresStore extends ComposedStore {
     if (known !== undefined && (!row?.mark || identityOf(row.mark) !== known)) throw otherDatabase()
     await this.connection.ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
     await this.nextDue(0, [])
+    this.warnings = await warningsOf(this.connection)
   }
 
   async keyCheckValue(own: Buffer): Promise<Buffer> {

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { connect as connectTo, createServer, type AddressInfo, type Server } from 'node:net'
 import { PostgresStore } from '../../../src/queue/postgres/store'
+import { setUp } from '../../../src/queue/postgres/set-up'
+import { eventually } from '../../lib/eventually'
 import { server } from '../stores'
-import { failureOf, message, open, sql, usePostgres } from './database'
+import { emptyDatabase, failureOf, message, open, sql, usePostgres } from './database'
 
 describe('PostgreSQL store: what the server keeps', function () {
   this.timeout(60_000)
@@ -33,6 +35,47 @@ describe('PostgreSQL store: what the server keeps', function () {
     }
   })
 
+  it('names what the settings of the server cost, also to a user who may see no details', async () => {
+    const setting = async (text: string): Promise<void> => {
+      await sql(`ALTER SYSTEM ${text}`)
+      await sql('SELECT pg_reload_conf()')
+    }
+    const url = await emptyDatabase()
+    await open({ url })
+    await setUp({ url }, await roleNamed('guest'))
+    const guest = Object.assign(new URL(url), { username: 'guest', password: 'secret' }).href
+    const found = async (): Promise<readonly string[]> => {
+      const [own, others] = [await open({ url }), await open({ url: guest })]
+      assert.deepEqual(others.warnings, own.warnings)
+      await Promise.all([own.close(), others.close()])
+      return own.warnings
+    }
+    assert.deepEqual(await found(), [])
+    await setting('SET synchronous_commit = off')
+    await eventually('off', async () => (await found())[0] === 'commitOff')
+    const replica = await server().replica()
+    try {
+      assert.deepEqual(await found(), ['commitOff', 'asynchronous'])
+      await setting('RESET synchronous_commit')
+      await eventually('asynchronous', async () => (await found()).join() === 'asynchronous')
+      await setting(`SET synchronous_standby_names = '*'`)
+      await eventually('synchronous', async () => (await found()).length === 0)
+      await setting('SET synchronous_commit = local')
+      await eventually('local', async () => (await found()).join() === 'asynchronous')
+    } finally {
+      await setting('RESET ALL')
+      await replica.stop()
+    }
+    await server().suspend()
+    await server().resume('off')
+    try {
+      assert.deepEqual(await found(), ['fsyncOff'])
+    } finally {
+      await server().suspend()
+      await server().resume()
+    }
+  })
+
   it('refuses a server before version 12', async () => {
     const relays = await Promise.all([relayAs('110022'), relayAs('90624'), relayAs('120000')])
     try {
@@ -51,6 +94,11 @@ describe('PostgreSQL store: what the server keeps', function () {
       for (const relay of relays) relay.close()
     }
   })
+
+  async function roleNamed(role: string): Promise<string> {
+    await sql(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+    return role
+  }
 
   /** Starts a relay to the server that changes the version number in its answers. */
   async function relayAs(version: string): Promise<Server> {
