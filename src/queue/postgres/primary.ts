@@ -49,7 +49,9 @@ interface HostPool {
  */
 export class PrimaryServer {
   readonly #urls: string[]
-  #current: Promise<HostPool> | undefined
+  /** search for the server, and its result; undefined: the next statement searches */
+  #search: Promise<HostPool> | undefined
+  #found: HostPool | undefined
   #isClosed = false
   #isCommitOff = false
 
@@ -82,7 +84,7 @@ export class PrimaryServer {
    * @throws an error of the driver
    */
   async run<T extends QueryResultRow>(text: string, values: unknown[]): Promise<T[]> {
-    const client = await this.connect()
+    const { host, client } = await this.#take()
     try {
       const rows = this.#isCommitOff
         ? await runDurably<T>(client, text, values)
@@ -92,7 +94,7 @@ export class PrimaryServer {
     } catch (error) {
       // The connection is closed instead of returned to the pool. This also rolls back an unfinished transaction.
       client.release(true)
-      if (sqlStateOf(error) === READ_ONLY) this.#forget()
+      if (sqlStateOf(error) === READ_ONLY) this.#leave(host)
       throw error
     }
   }
@@ -102,58 +104,66 @@ export class PrimaryServer {
    * @throws an error of the driver, or a RedoxError if the URL names several hosts
    */
   async connect(): Promise<PoolClient> {
-    const host = await this.#host()
-    try {
-      return await host.pool.connect()
-    } catch (error) {
-      // If all connections are busy, another host is of no use: the server of this one is running.
-      if (!this.hasSeveralHosts || isBusy(error)) throw error
-      const { pool } = await this.#replace(host, error)
-      return pool.connect()
-    }
+    return (await this.#take()).client
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    const host = await this.#current?.catch(() => undefined)
+    const host = await this.#search?.catch(() => undefined)
     await host?.pool.end()
   }
 
-  /** Returns the pool of the current server, and looks for the server if there is none. */
-  #host(): Promise<HostPool> {
-    return (this.#current ??= this.#remember(this.#search(this.#urls, [])))
-  }
-
-  /** Looks for another server than the one whose connections fail, once for all callers that wait for it. */
-  async #replace(failed: HostPool, error: unknown): Promise<HostPool> {
-    if ((await this.#current?.catch(() => undefined)) === failed) {
-      void failed.pool.end()
-      const { url } = failed
-      const others = this.#urls.filter((one) => one !== url)
-      this.#current = this.#remember(this.#search(others, [{ url, error }]))
+  async #take(): Promise<{ host: HostPool; client: PoolClient }> {
+    const host = await this.#host()
+    try {
+      return { host, client: await host.pool.connect() }
+    } catch (error) {
+      // If all connections are busy, another host is of no use: the server of this one is running.
+      const isLost = this.hasSeveralHosts && !isBusy(error)
+      if (!isLost && this.#found === host) throw error
+      const { url } = host
+      // The first of the callers whose connections fail starts the search, and the others wait for it.
+      if (this.#leave(host))
+        void this.#startSearch(
+          this.#urls.filter((one) => one !== url),
+          [{ url, error }],
+        )
+      const other = await this.#host()
+      return { host: other, client: await other.pool.connect() }
     }
-    return this.#host()
   }
 
-  #remember(found: Promise<HostPool>): Promise<HostPool> {
-    found.catch(() => {
-      if (this.#current === found) this.#current = undefined
-    })
-    return found
+  /** Returns the host of the current server, and looks for the server if it is not known. */
+  #host(): Promise<HostPool> {
+    return this.#search ?? this.#startSearch(this.#urls, [])
   }
 
-  /** Forgets the current server, because it can no longer be written. The next statement looks for another. */
-  #forget(): void {
-    const current = this.#current
-    this.#current = undefined
-    void current?.then(({ pool }) => pool.end()).catch(() => undefined)
+  /**
+   * Forgets the current server, because its connections fail or can no longer write.
+   * @returns false if another server was found since
+   */
+  #leave(host: HostPool): boolean {
+    if (this.#found !== host) return false
+    this.#search = this.#found = undefined
+    void host.pool.end()
+    return true
+  }
+
+  #startSearch(urls: string[], failures: HostFailure[]): Promise<HostPool> {
+    const search = this.#firstWritable(urls, failures)
+    this.#search = search
+    void search.then(
+      (host) => (this.#found = host),
+      () => (this.#search = undefined),
+    )
+    return search
   }
 
   /**
    * Returns the first host that accepts a connection which can write.
    * @param failures failures of hosts that were tried already
    */
-  async #search(urls: string[], failures: HostFailure[]): Promise<HostPool> {
+  async #firstWritable(urls: string[], failures: HostFailure[]): Promise<HostPool> {
     for (const url of urls) {
       if (this.#isClosed) throw new Error('Closed')
       const pool = this.#poolOf(url)
