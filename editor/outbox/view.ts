@@ -52,6 +52,7 @@ export class OutboxView {
   readonly #mark = new ParkedMark()
   readonly #notices = tab.noticePlace()
   readonly #storeError = element('p', 'redox-outbox-trouble')
+  readonly #warnings = element('p', 'redox-tab-notice')
   readonly #beginNew = element('div', 'redox-outbox-block')
   readonly #body = element('div')
   readonly #oldest = element('div', 'redox-outbox-block redox-tab-small')
@@ -115,7 +116,7 @@ export class OutboxView {
     this.#beginNew.append(this.#beginNewButton())
     this.#body.append(this.#filters.element, this.#oldest, this.#destinations.block, this.#search.form)
     this.#body.append(this.#many.block, ...this.#messages.elements, this.#audit.block)
-    scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#stranded.block)
+    scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#warnings, this.#stranded.block)
     scroll.append(this.#body, this.#direct.block)
     this.content.append(this.#header.element, scroll)
   }
@@ -233,11 +234,14 @@ export class OutboxView {
   // ---- Display --------------------------------------------------------------------------------------------
 
   #show(connection: ConnectionSummary | undefined, connections: ConnectionSummary[]): void {
-    const { code, counts, oldest } = connection ?? {}
+    const { code, counts, oldest, warnings = [] } = connection ?? {}
     this.#header.show(connection, connections)
     this.#notices.tell(connection ? undefined : 'none')
     this.#storeError.hidden = code === undefined
     write(this.#storeError, code ? text('trouble', { code }) : '')
+    const risks = warnings.map((warning) => text(`warning.${warning}`))
+    this.#warnings.hidden = risks.length === 0
+    write(this.#warnings, risks.join(' '))
     this.#beginNew.hidden = code !== 'REDOX_STORE_UNREADABLE' || Boolean(counts) || !may('write')
     this.#body.hidden = !counts
     this.#oldest.hidden = !oldest

@@ -1,7 +1,16 @@
 import { isRealDate } from '../../src/shared/dates'
 import { fieldNamed } from '../../nodes/lib/fields/conditions'
 import { settings, unitOf } from '../../nodes/lib/fields/settings'
-import { DATE_TIME, DAY, isDatabaseUrl, isLoopback, SLUG, UUID, VARIABLE } from '../../src/shared/formats'
+import {
+  DATE_TIME,
+  DAY,
+  isDatabaseUrl,
+  isLoopback,
+  isSchemaName,
+  SLUG,
+  UUID,
+  VARIABLE,
+} from '../../src/shared/formats'
 import type { Check } from '../../src/shared/checks'
 import {
   DOCUMENT_STATUS,
@@ -147,6 +156,7 @@ export const RULES: Record<Check, Rule> = {
   },
   storeKey: ofStore((key) => key.length >= MIN_STORE_KEY_LENGTH),
   storeUrl: ofStore(isDatabaseUrl),
+  storeSchema: unlessBlank((value) => isSchemaName(value.trim()), 'storeSchema'),
   uuid: unlessBlank((value) => UUID.test(value), 'uuid'),
   date: unlessBlank(isDay, 'date'),
   dateTime: unlessBlank((value) => DATE_TIME.test(value), 'dateTime'),

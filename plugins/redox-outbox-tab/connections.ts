@@ -47,6 +47,7 @@ export async function connectionSummary(
     return {
       ...known,
       ...(code !== undefined && { code }),
+      ...(outbox.store.warnings.length > 0 && { warnings: outbox.store.warnings }),
       counts,
       ...(outbox.retryFor !== undefined && { retryForHours: Math.ceil(outbox.retryFor / HOUR_MS) }),
       ...(times.length > 0 && { oldest: wallTime(outbox, Math.min(...times)) }),

@@ -13,20 +13,24 @@ import { decideAll, matchingIds, type MessageCriteria } from './decisions'
 import { embeddedIds, summaryOf, storesInDatabase, type ListedStore } from './list-stores'
 import { moveMessages } from './move-store'
 import { replaceStore, openStore } from './open-store'
-import { locationIn, type StoreLocation } from './store-location'
+import { DEFAULT_SCHEMA, isSchemaName, locationIn, storeName, type StoreLocation } from './store-location'
 import { ACTIONS, STATES, type Action } from './types'
 import { verifyStore } from './verify-store'
 
 const USAGE = `Usage: redox-store <command> [options]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-store …
 
-Maintains the stores of durable delivery. Stop every Node-RED that uses them first.
+Maintains the stores of durable delivery. Stop every Node-RED that uses them first, except for migrate.
 
-  list                                  lists all stores, with their waiting and parked messages
+  list                                  lists all stores, with their waiting and parked messages; with REDOX_STORE_URL,
+                                        those of its schema (--schema) too
   verify <store>                        reads every message and every file
   move <store> <store> --reason <text>  moves all messages from the first store to the second, in order. If it is
                                         interrupted, run the same command again
 
+  migrate                               creates or migrates the tables of the schema (--schema) in the database, for which
+                                        the URL needs the user who owns them or may create them. --grant <role> gives
+                                        another user the rights that a connection needs
   begin-new <store> --reason <text>     begins a new store in place of one that cannot be read. Nothing is removed
 
   resend, extend, mark-delivered, discard <store> <filter> --count <number> --reason <text>
@@ -36,7 +40,9 @@ Maintains the stores of durable delivery. Stop every Node-RED that uses them fir
   <filter>             --state <state> --code <code> --destination <name> --search <id> --since <time>
                        --till <time>. Messages must match all that are given. resend skips messages that
                        may have arrived, unless --code is REDOX_OUTCOME_UNKNOWN
-  <store>              embedded:<id> or postgresql:<id>, with the ID of the redox-config node
+  <store>              embedded:<id>, postgresql:<id>, or postgresql:<schema>/<id> in a schema other than redox,
+                       with the ID of the redox-config node
+  --schema <name>      schema of list and migrate (default: redox)
   --user-dir <folder>  Node-RED's user directory (default: ~/.node-red)
   --reason <text>      the reason, which is kept in the audit log; up to 200 characters
   --help               prints this text
@@ -56,6 +62,9 @@ interface CliRequest {
   /** number of matching messages that the user expects; if more match, nothing is decided */
   count?: number
   hours?: number
+  schema: string
+  /** role that gets the rights of a connection */
+  grant?: string
 }
 
 type Side = 'STORE' | 'TARGET'
@@ -65,6 +74,7 @@ const say = (text: string): boolean => process.stdout.write(`${text}\n`)
 const TEXT = { type: 'string' } as const
 const OPTIONS = {
   ...{ 'user-dir': TEXT, reason: TEXT, count: TEXT, hours: TEXT },
+  ...{ schema: TEXT, grant: TEXT },
   ...{ state: TEXT, code: TEXT, destination: TEXT, search: TEXT, since: TEXT, till: TEXT },
 }
 type CliOptions = Partial<Record<keyof typeof OPTIONS, string>>
@@ -80,9 +90,16 @@ function requestOf(args: string[]): CliRequest | 'help' {
   const userDir = path.resolve(values['user-dir'] ?? path.join(homedir(), '.node-red'))
   return {
     ...{ command, stores, userDir, reason: values.reason?.trim() ?? '', filter: filterOf(values) },
+    schema: schemaOf(values.schema ?? DEFAULT_SCHEMA),
+    ...(values.grant !== undefined && { grant: values.grant }),
     ...(values.count !== undefined && { count: numberOf(values.count, '--count') }),
     ...(values.hours !== undefined && { hours: numberOf(values.hours, '--hours') }),
   }
+}
+
+function schemaOf(name: string): string {
+  if (isSchemaName(name)) return name
+  throw new Error(`Not a schema: ${name}. Use lowercase letters, digits and underscores.`)
 }
 
 function filterOf({ state, code, destination, search, since, till }: CliOptions): MessageCriteria {
@@ -114,6 +131,7 @@ function timeOf(text: string, option: string): number {
 const COMMANDS: Record<string, { stores: number; run: (request: CliRequest) => Promise<boolean> }> = {
   list: { stores: 0, run: list },
   verify: { stores: 1, run: runVerify },
+  migrate: { stores: 0, run: runMigrate },
   move: { stores: 2, run: runMove },
   'begin-new': { stores: 1, run: runBeginNew },
   ...Object.fromEntries(
@@ -136,21 +154,31 @@ async function run(request: CliRequest): Promise<boolean> {
   return command.run(request)
 }
 
-async function list({ userDir }: CliRequest): Promise<boolean> {
+async function list({ userDir, schema }: CliRequest): Promise<boolean> {
   const url = process.env['REDOX_STORE_URL']
   const stores: ListedStore[] = []
   for (const id of await embeddedIds(userDir)) stores.push(await summaryOf(userDir, id))
-  if (url) stores.push(...(await storesInDatabase(userDir, url)))
+  if (url) stores.push(...(await storesInDatabase(userDir, { url, schema })))
   for (const store of stores) say(lineOf(store))
   if (stores.length === 0) say('No stores.')
   return stores.every(({ code }) => code === undefined)
 }
 
 const lineOf = ({ id, place, waiting, parked, code }: ListedStore): string =>
-  `${place.kind}:${id}  ${code ?? `waiting ${waiting}, parked ${parked}`}`
+  `${storeName(id, place)}  ${code ?? `waiting ${waiting}, parked ${parked}`}`
 
 /** Returns the store named on the command line. The check of the arguments has made sure that there is one. */
 const given = (store: string | undefined): string => present(store, 'a store')
+
+async function runMigrate({ schema, grant }: CliRequest): Promise<boolean> {
+  const { setUp } = await import('./postgres/set-up.js')
+  const url = await secret('REDOX_STORE_URL', 'Address of the database')
+  await setUp({ url, schema }, grant)
+  say(
+    `schema ${schema}: the tables are those of this release${grant === undefined ? '' : `, and ${grant} has its rights`}`,
+  )
+  return true
+}
 
 async function runVerify({ stores: [store], userDir }: CliRequest): Promise<boolean> {
   const place = await locationOf(given(store), userDir, 'STORE')
@@ -229,16 +257,15 @@ async function withStore(
 
 /** Returns the location of a store by its name on the command line: kind, and id of the redox-config node. */
 async function locationOf(name: string, userDir: string, side: Side): Promise<StoreLocation> {
-  const [, kind, id] = /^(embedded|postgresql):(.+)$/.exec(name) ?? []
-  if (id === undefined) throw new Error(`Not a store: ${name}`)
-  if (kind === 'embedded') return locationIn(userDir, id)
+  const [, embedded, schema, queue] = /^(?:embedded:(.+)|postgresql:(?:([^/]+)\/)?(.+))$/.exec(name) ?? []
+  if (embedded !== undefined) return locationIn(userDir, embedded)
+  if (queue === undefined) throw new Error(`Not a store: ${name}`)
   const own = process.env[`REDOX_${side}_URL`]
   const url = own ?? (side === 'TARGET' ? process.env['REDOX_STORE_URL'] : undefined)
-  return locationIn(
-    userDir,
-    id,
-    url ?? (await secret('REDOX_STORE_URL', `Address of the database of ${name}`)),
-  )
+  return locationIn(userDir, queue, {
+    url: url ?? (await secret('REDOX_STORE_URL', `Address of the database of ${name}`)),
+    schema: schemaOf(schema ?? DEFAULT_SCHEMA),
+  })
 }
 
 async function secret(name: string, label: string): Promise<string> {

@@ -1,3 +1,4 @@
+import type { StoreWarning } from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
 import type {
@@ -24,6 +25,7 @@ import type {
 export abstract class ComposedStore implements DeliveryStore {
   abstract readonly identity: string
   abstract readonly clock: StoreClock
+  readonly warnings: readonly StoreWarning[] = []
 
   protected constructor(
     private readonly queue: QueueStore,

@@ -3,7 +3,14 @@ import path from 'node:path'
 import { RedoxError } from '../errors'
 import { systemCodeOf, failed } from './level/errors'
 import { hasTraces } from './level/identity'
-import { MARKS, locationIn, STORES, type StoreLocation } from './store-location'
+import {
+  DEFAULT_SCHEMA,
+  MARKS,
+  locationIn,
+  STORES,
+  type StoreDatabase,
+  type StoreLocation,
+} from './store-location'
 import { readMark } from './store-mark'
 
 /** Summary of a store, as far as it is known without the store key. */
@@ -34,13 +41,16 @@ export async function embeddedIds(userDir: string): Promise<string[]> {
 }
 
 /**
- * Returns the summaries of all stores in a database.
+ * Returns the summaries of all stores in one schema of a database.
  * @throws RedoxError REDOX_STORE_…
  */
-export async function storesInDatabase(userDir: string | undefined, url: string): Promise<ListedStore[]> {
+export async function storesInDatabase(
+  userDir: string | undefined,
+  { url, schema = DEFAULT_SCHEMA }: StoreDatabase,
+): Promise<ListedStore[]> {
   const { queuesIn } = await import('./postgres/queue-summaries.js')
-  return (await queuesIn(url)).map(({ queue, ...state }) => ({
-    ...{ id: queue, place: locationIn(userDir, queue, url) },
+  return (await queuesIn(url, schema)).map(({ queue, ...state }) => ({
+    ...{ id: queue, place: locationIn(userDir, queue, { url, schema }) },
     ...state,
   }))
 }

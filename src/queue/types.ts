@@ -24,7 +24,13 @@
  * - Paused: nothing is sent to a destination until a person resumes it. Rate limiter: limit of requests for all
  *   processes.
  */
-import { ACTIONS, MESSAGE_STATES as STATES, type Action, type MessageState } from '../shared/values'
+import {
+  ACTIONS,
+  MESSAGE_STATES as STATES,
+  type Action,
+  type MessageState,
+  type StoreWarning,
+} from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
 
@@ -333,6 +339,9 @@ export interface DeliveryStore extends QueueStore, AdminStore, BlobStore {
   readonly identity: string
 
   readonly clock: StoreClock
+
+  /** Settings of the database server that the store found when it was opened. Empty for the embedded store. */
+  readonly warnings: readonly StoreWarning[]
 
   close(): Promise<void>
 }

@@ -24,6 +24,7 @@ export const CHECKS = [
   'privateKey',
   'storeKey',
   'storeUrl',
+  'storeSchema',
 ] as const
 
 export type Check = (typeof CHECKS)[number]

@@ -3,7 +3,7 @@
  * scripts. docs/outbox.md describes each field. Times in responses are ISO 8601. A field without a value is omitted.
  */
 
-import type { Action, MessageState } from './values'
+import type { Action, MessageState, StoreWarning } from './values'
 
 export type { Action, MessageState }
 
@@ -78,6 +78,8 @@ export interface ConnectionSummary {
   isOpening?: true
   /** error code: the reason why the store cannot be used */
   code?: string
+  /** settings of the database server that decide what the store keeps; left out if there are none */
+  warnings?: readonly StoreWarning[]
   counts?: Record<MessageState, number>
   /** time when the oldest open message was accepted */
   oldest?: string

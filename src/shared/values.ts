@@ -57,3 +57,9 @@ export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody,
 
 /** Minimum length of a store key, in characters. */
 export const MIN_STORE_KEY_LENGTH = 16
+
+/**
+ * Settings of a database server that decide what a store there costs or keeps: `synchronous_commit=off`, replicas that
+ * a commit does not wait for, and `fsync=off`.
+ */
+export type StoreWarning = 'commitOff' | 'asynchronous' | 'fsyncOff'

@@ -298,7 +298,7 @@ describe('commands of the pages: stores', function () {
   })
 
   const fill = async (id: string, url: string | undefined, count: number): Promise<void> => {
-    const contents = await openStore(locationIn(userDir, id, url), KEY)
+    const contents = await openStore(locationIn(userDir, id, url === undefined ? undefined : { url }), KEY)
     await accept(contents, count)
     await contents.store.close()
   }
@@ -306,10 +306,9 @@ describe('commands of the pages: stores', function () {
   async function redoxStore(command: string, url?: string): Promise<string> {
     const args = wordsOf(command.replace(STORE, ''))
     const env = {
-      PATH: process.env['PATH'],
-      REDOX_STORE_KEY: KEY,
-      REDOX_TARGET_KEY: KEY,
-      REDOX_TARGET_URL: url,
+      ...{ PATH: process.env['PATH'], REDOX_STORE_KEY: KEY, REDOX_TARGET_KEY: KEY },
+      // Without the variable, the list has the embedded stores only.
+      ...(/ migrate /.test(command) ? { REDOX_STORE_URL: url } : { REDOX_TARGET_URL: url }),
     }
     const cli = path.join(ROOT, 'dist/src/queue/cli.js')
     const { stdout } = await run(process.execPath, [cli, '--user-dir', userDir, ...args], { env })
@@ -317,7 +316,8 @@ describe('commands of the pages: stores', function () {
   }
 
   it('redox-store: prints the output of the page', async () => {
-    const [list, verify, move, ...others] = COMMANDS.filter((command) => STORE.test(command))
+    const [migrate, list, verify, move, ...others] = COMMANDS.filter((command) => STORE.test(command))
+    assert.match(migrate!, / migrate --grant app$/)
     assert.deepEqual(others, [])
     await fill('3f2a', undefined, 3)
     const said = (await redoxStore(list!)) + (await redoxStore(verify!))
@@ -325,7 +325,7 @@ describe('commands of the pages: stores', function () {
     if (hasPostgres) assert.equal(await redoxStore(move!, server().url()), 'moved 3, left 0\n')
   })
 
-  it('PostgreSQL: the rights that the page grants are sufficient', async function () {
+  it('PostgreSQL: the rights that the page grants are sufficient, by SQL and by command', async function () {
     if (!hasPostgres) return skip(this, NO_POSTGRES)
     const url = server().url()
     await fill('rights', url, 1)
@@ -338,6 +338,13 @@ describe('commands of the pages: stores', function () {
       app.password = 'secret'
       await assert.rejects(fill('rights', app.href, 1), { code: 'REDOX_STORE_UNAVAILABLE' })
       for (const { text } of blocksOf('rights of PostgreSQL')) await database.query(text)
+      await fill('rights', app.href, 1)
+      await database.query('DROP OWNED BY app')
+      await assert.rejects(fill('rights', app.href, 1), { code: 'REDOX_STORE_UNAVAILABLE' })
+      await redoxStore(
+        COMMANDS.find((command) => / migrate /.test(command))!,
+        url,
+      )
       await fill('rights', app.href, 1)
     } finally {
       await database.end()

@@ -15,9 +15,11 @@ import {
 import { eventually } from '../lib/eventually'
 import { useEditor, type Editor } from './editor'
 
+const DATABASE = ['storeUrl', 'storeSchema']
 const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']
 const KEY = /^[A-Za-z0-9+/]{43}=$/
 const SHORT = 'Store key must have at least 16 characters.'
+const ATTRIBUTES = '?target_session_attrs=read-write'
 const NO_DATABASE = 'Database URL must be an address such as postgresql://user:password@host/database.'
 
 /** Test cases: values of the form, fields then marked as wrong, and error texts in the tooltip of the red triangle. */
@@ -46,6 +48,8 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
   [{ store: 'postgresql', storeUrl: 'mysql://db.example/redox' }, ['storeUrl'], [NO_DATABASE]],
   [{ store: 'postgresql', storeUrl: 'postgresql://db example' }, ['storeUrl'], [NO_DATABASE]],
   [{ store: 'embedded', storeUrl: 'db.example/redox' }, [], []],
+  [{ store: 'postgresql', storeUrl: `postgresql://u:p@db1:5432,db2:5432/x${ATTRIBUTES}` }, [], []],
+  [{ store: 'postgresql', storeUrl: 'postgresql://u:p@db1:5432,/x' }, ['storeUrl'], [NO_DATABASE]],
   [{ store: 'postgresql', storeUrl: 'x', storeKey: 'short' }, ['storeKey', 'storeUrl'], [NO_DATABASE, SHORT]],
 ]
 
@@ -75,7 +79,7 @@ describe('durable delivery in the editor', function () {
       await openConfig(page(), id)
       await openSections(page())
       assert.equal(await field(page(), 'delivery').inputValue(), 'direct')
-      for (const name of [...DURABLE, 'storeUrl']) assert.ok(await rowOf(page(), name).isHidden(), name)
+      for (const name of [...DURABLE, ...DATABASE]) assert.ok(await rowOf(page(), name).isHidden(), name)
       assert.ok(await shownKey().isHidden())
       assert.equal(await key(), '')
       await done(page())
@@ -87,16 +91,16 @@ describe('durable delivery in the editor', function () {
     await open()
     await setValues(page(), { delivery: 'durable' })
     for (const name of DURABLE) assert.ok(await rowOf(page(), name).isVisible(), name)
-    assert.ok(await rowOf(page(), 'storeUrl').isHidden())
+    for (const name of DATABASE) assert.ok(await rowOf(page(), name).isHidden(), name)
     await rowOf(page(), 'storeLateMinutes').scrollIntoViewIfNeeded()
     await editor().screenshot('durable-embedded')
     await setValues(page(), { store: 'postgresql' })
-    assert.ok(await rowOf(page(), 'storeUrl').isVisible())
+    for (const name of DATABASE) assert.ok(await rowOf(page(), name).isVisible(), name)
     await editor().screenshot('durable-postgresql')
     for (const name of ['storeKey', 'storeUrl'])
       assert.equal(await field(page(), name).getAttribute('type'), 'password')
     await setValues(page(), { delivery: 'direct' })
-    for (const name of [...DURABLE, 'storeUrl']) assert.ok(await rowOf(page(), name).isHidden(), name)
+    for (const name of [...DURABLE, ...DATABASE]) assert.ok(await rowOf(page(), name).isHidden(), name)
   })
 
   it('generates one key of 32 random bytes, shows and copies it, and removes it with direct delivery', async () => {

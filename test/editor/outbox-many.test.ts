@@ -1,8 +1,10 @@
 /** Outbox tab with several pages of messages, several connections, limited permissions, and unreadable stores. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
-import { flowTo, OTHER_DESTINATION, type OutboxClient } from '../lib/outbox'
+import { flowTo, OTHER_DESTINATION, type Json, type OutboxClient } from '../lib/outbox'
+import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
+import { NO_POSTGRES, skip } from '../lib/skip'
 import type { Editor } from './editor'
 import {
   askToSendAgain,
@@ -335,5 +337,30 @@ describe('outbox with many messages in the editor', function () {
     await tab(page)
       .getByText(/began a new store; the previous store · outboxconfig\.unreadable-\S+ · the key is lost/)
       .waitFor()
+  })
+
+  it('names settings of the database server with which messages can be lost', async function () {
+    if (postgresBinaries() === undefined && process.env['CI'] !== 'true') skip(this, NO_POSTGRES)
+    const postgres = await Postgres.start()
+    try {
+      const replica = await postgres.replica()
+      try {
+        const flow = flowTo(redox.url, { store: 'postgresql' }) as Json[]
+        Object.assign(flow[1]!['credentials'] as object, { storeUrl: postgres.url() })
+        const warning = tab(page).getByText('The database has asynchronous replicas')
+        assert.equal(await warning.isVisible(), false)
+        await client.deployFlows(flow)
+        await warning.waitFor()
+        assert.deepEqual((await client.connection())['warnings'], ['asynchronous'])
+        await editor.screenshot('outbox-warning')
+        await checkNothingIsCut(tab(page))
+        await client.deployFlows(flowTo(redox.url, {}))
+        await warning.waitFor({ state: 'hidden' })
+      } finally {
+        await replica.stop()
+      }
+    } finally {
+      await postgres.stop()
+    }
   })
 })

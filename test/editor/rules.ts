@@ -269,6 +269,19 @@ export const RULES: [
     ['redox-config', { [name]: '0.5', delivery: 'durable' }],
     ['redox-config', { [name]: '0' }],
   ]),
+  ...['Lab', '2lab', 'pg_lab', 'lab-2', 'information_schema', 'a'.repeat(64)].map(
+    (storeSchema): (typeof RULES)[number] => [
+      'redox-config',
+      { storeSchema, delivery: 'durable', store: 'postgresql', storeUrl: 'postgresql://db/x' },
+      'storeSchema',
+      'Schema may have only lowercase letters, digits and underscores, and must not begin with a digit or pg_.',
+    ],
+  ),
+  ...['', 'lab_2', ' lab ', '${REDOX_SCHEMA}'].map((storeSchema): (typeof RULES)[number] => [
+    'redox-config',
+    { storeSchema, delivery: 'durable', store: 'postgresql', storeUrl: 'postgresql://db/x' },
+  ]),
+  ['redox-config', { storeSchema: 'Lab', delivery: 'durable', store: 'embedded' }],
   [
     'redox-config',
     { embedBySelfKb: '20000' },

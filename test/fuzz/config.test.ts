@@ -112,6 +112,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   cutShort: choices,
   delivery: fc.constantFrom('', 'direct', 'durable', 'x'),
   store: fc.constantFrom('', 'embedded', 'postgresql', 'x'),
+  storeSchema: texts,
   storeOrder: fc.constantFrom('', 'destination', 'none', 'x'),
   storeRetryHours: numbers,
   storeKeepHours: numbers,

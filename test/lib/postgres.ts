@@ -39,10 +39,27 @@ export class Postgres {
   static async start(): Promise<Postgres> {
     const binaries = postgresBinaries()
     if (binaries === undefined) throw new Error('PostgreSQL is not installed')
+    return Postgres.#startWith(binaries, (postgres) => postgres.#create())
+  }
+
+  /** Creates and starts a replica, which receives the changes of this server as a stream. */
+  async replica(): Promise<Postgres> {
+    const copy = ['-d', this.url(), '-R', '-X', 'stream', '-c', 'fast']
+    return Postgres.#startWith(this.binaries, (made) =>
+      made.#asUser('pg_basebackup', ['-D', made.#data, ...copy]),
+    )
+  }
+
+  static async #startWith(
+    binaries: string,
+    create: (postgres: Postgres) => Promise<void>,
+  ): Promise<Postgres> {
     const folder = await mkdtemp(path.join(tmpdir(), 'redox-postgres-'))
     const postgres = new Postgres(folder, binaries)
     try {
-      await postgres.#create()
+      // The server refuses to run as root. Its user needs access to the temporary folder.
+      await postgres.give(folder)
+      await create(postgres)
       await postgres.#startOnFreePort()
       return postgres
     } catch (error) {
@@ -52,8 +69,6 @@ export class Postgres {
   }
 
   async #create(): Promise<void> {
-    // The server refuses to run as root. Its user needs access to the temporary folder.
-    await this.give(this.folder)
     const secret = path.join(this.folder, 'password')
     await writeFile(secret, PASSWORD, { mode: 0o644 })
     const login = ['-U', 'redox', '-A', 'scram-sha-256', '--pwfile', secret]
@@ -82,15 +97,25 @@ export class Postgres {
     }
   }
 
-  /** Starts the server again after `suspend`. */
-  async resume(): Promise<void> {
-    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on`
+  /** Starts the server again after `suspend` or `crash`. */
+  async resume(fsync: 'on' | 'off' = 'on'): Promise<void> {
+    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=${fsync}`
     await this.#control(['-o', options, '-l', path.join(this.folder, 'log'), '-t', '60', 'start'])
   }
 
   /** Stops the server and disconnects its clients. */
   async suspend(): Promise<void> {
     await this.#control(['-m', 'fast', 'stop'])
+  }
+
+  /** Stops the server as a crash does: what is not on its disk is lost. */
+  async crash(): Promise<void> {
+    await this.#control(['-m', 'immediate', 'stop'])
+  }
+
+  /** Makes a replica a server that can be written. */
+  async promote(): Promise<void> {
+    await this.#control(['promote'])
   }
 
   /** Enables TLS for new clients that request TLS. */

@@ -15,6 +15,7 @@ const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
 /** Documented fields that this test does not see: they appear only when a store fails, or only for a short time. */
 const NOT_SEEN = [
   'connection.isOpening',
+  'connection.warnings',
   'stranded store.code',
   'one message.unreadable',
   'decisions.stoppedBy',

@@ -53,7 +53,7 @@ describe('accepted messages without a connection', function () {
   }
 
   async function isStranded(name: string, waiting: number): Promise<void> {
-    const id = name.slice(name.indexOf(':') + 1)
+    const id = name.replace(/^.*[:/]/, '')
     await eventually(`${name} is stranded`, async () => (await stranded()).length > 0)
     assert.deepEqual(await stranded(), [{ store: name, id, waiting, parked: 0 }])
     const lines = nodeRed.log().split('\n')
@@ -229,30 +229,55 @@ describe('accepted messages without a connection', function () {
     })
     after(() => postgres?.stop())
 
-    it('are reported for a connection that delivers directly now, once no Node-RED maintains the store', async () => {
-      const shared = { store: 'postgresql' }
-      await admin.deployFlows(flows(shared, postgres.url()))
+    for (const [storeSchema, name] of [
+      ['', 'postgresql:outboxconfig'],
+      ['ward', 'postgresql:ward/outboxconfig'],
+    ] as const)
+      it(`are reported for a connection that delivers directly now, once no Node-RED maintains the store: ${name}`, async () => {
+        const shared = { store: 'postgresql', storeSchema }
+        await admin.deployFlows(flows(shared, postgres.url()))
+        await isOpen('outboxconfig')
+        await admin.accept({ documentId: 'doc-1' })
+        const direct = flows({ ...shared, delivery: 'direct' }, postgres.url())
+        await admin.deployFlows(direct)
+        // A store that a Node-RED has maintained until recently does not count as stranded: it may still be in use.
+        await admin.deployFlows(renamed('copied', flows(shared, postgres.url())))
+        await isOpen('copied')
+        assert.deepEqual(await stranded(), [])
+        await ended(storeSchema || 'redox')
+        await admin.deployFlows(renamed('copied', flows({ ...shared, attempts: '2' }, postgres.url())))
+        await isOpen('copied')
+        await isStranded(name, 1)
+        redox.script('send', TAKEN)
+        assert.deepEqual(await decide(encodeURIComponent(name), { action: 'give', to: 'copied' }), [
+          200,
+          { moved: 1, left: [] },
+        ])
+        await eventually('emitted', async () => (await admin.emitted()).length === 1)
+      })
+
+    it('are reported for a connection that has another schema now, as long as a connection names the old one', async () => {
+      const inSchema = (storeSchema: string): Flows =>
+        flows({ store: 'postgresql', storeSchema }, postgres.url())
+      await admin.deployFlows(inSchema('before'))
       await isOpen('outboxconfig')
       await admin.accept({ documentId: 'doc-1' })
-      const direct = flows({ ...shared, delivery: 'direct' }, postgres.url())
-      await admin.deployFlows(direct)
-      // A store that a Node-RED has maintained until recently does not count as stranded: it may still be in use.
-      await admin.deployFlows(renamed('copied', flows(shared, postgres.url())))
+      await admin.deployFlows([])
+      await ended('before')
+      const other = renamed('copied', inSchema('before')).map(
+        (node) => JSON.parse(JSON.stringify(node).replaceAll('"outbox', '"second')) as Json,
+      )
+      await admin.deployFlows([...inSchema('after'), ...other])
       await isOpen('copied')
-      assert.deepEqual(await stranded(), [])
+      await isStranded('postgresql:before/outboxconfig', 1)
+    })
+
+    /** Makes the store of the connection look as if no Node-RED had maintained it for a long time. */
+    async function ended(schema: string): Promise<void> {
       const database = new Client({ connectionString: postgres.url() })
       await database.connect()
-      await database.query(`UPDATE redox.queue SET seen_at = 1 WHERE queue = 'outboxconfig'`)
+      await database.query(`UPDATE ${schema}.queue SET seen_at = 1 WHERE queue = 'outboxconfig'`)
       await database.end()
-      await admin.deployFlows(renamed('copied', flows({ ...shared, attempts: '2' }, postgres.url())))
-      await isOpen('copied')
-      await isStranded('postgresql:outboxconfig', 1)
-      redox.script('send', TAKEN)
-      assert.deepEqual(await decide('postgresql:outboxconfig', { action: 'give', to: 'copied' }), [
-        200,
-        { moved: 1, left: [] },
-      ])
-      await eventually('emitted', async () => (await admin.emitted()).length === 1)
-    })
+    }
   })
 })

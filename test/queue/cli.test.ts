@@ -6,6 +6,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { Client } from 'pg'
 import { type SealedStore } from '../../src/queue/jobs'
 import { LevelStore } from '../../src/queue/level/store'
 import { openStore } from '../../src/queue/open-store'
@@ -187,6 +188,9 @@ describe('redox-store', () => {
       [['move', 'embedded:first', 'embedded:second'], {}, /Set --reason/],
       [['move', 'embedded:first', ...REASON], {}, /move needs 2 stores/],
       [['verify', 'somewhere'], {}, /Not a store: somewhere/],
+      [['verify', 'postgresql:Lab/x'], { REDOX_STORE_URL: 'postgresql://h/d' }, /Not a schema: Lab/],
+      [['list', '--schema', 'x"; DROP'], {}, /Not a schema: x"; DROP/],
+      [['migrate', '--grant', 'app'], {}, /Set REDOX_STORE_URL/],
       [['mend'], {}, /Not a command: mend/],
       [['resend', 'embedded:first', '--state', 'lost', ...REASON], {}, /Unknown state: lost/],
       [['resend', 'embedded:first', '--count', 'all', ...REASON], {}, /--count is not a number: all/],
@@ -208,6 +212,12 @@ describe('redox-store', () => {
     })
     after(() => POSTGRES.stop())
 
+    async function ask(sql: string): Promise<void> {
+      const client = new Client({ connectionString: server().url() })
+      await client.connect()
+      await client.query(sql).finally(() => client.end())
+    }
+
     it('lists the database, and moves messages there and back', async () => {
       const env = { REDOX_STORE_URL: server().url() }
       await fill('first', 4)
@@ -221,6 +231,29 @@ describe('redox-store', () => {
       )
       await run(['move', 'postgresql:shared', 'embedded:first', ...REASON], keys)
       assert.deepEqual(await use(embedded('first'), describeAll), before)
+    })
+
+    it('migrates a schema and grants its rights to a role, lists it, and moves messages into it', async () => {
+      const env = { REDOX_STORE_URL: server().url() }
+      await ask(`CREATE ROLE "The app" LOGIN PASSWORD 'secret'`)
+      const migrate = ['migrate', '--schema', 'lab', '--grant']
+      const { said, code } = await run([...migrate, 'missing role'], env)
+      assert.match(said, /REDOX_STORE_UNAVAILABLE: PostgreSQL role does not exist/)
+      assert.equal(code, 1)
+      assert.match((await run([...migrate, 'The app'], env)).said, /^schema lab: .*The app has its rights\n$/)
+      const app = new URL(server().url())
+      app.username = encodeURIComponent('The app')
+      app.password = 'secret'
+      await fill('first', 2)
+      const asApp = { REDOX_TARGET_URL: app.href }
+      await run(['move', 'embedded:first', 'postgresql:lab/shared', ...REASON], asApp)
+      assert.match(
+        (await run(['list', '--schema', 'lab'], env)).said,
+        /postgresql:lab\/shared {2}waiting 2, parked 0/,
+      )
+      assert.ok(!(await run(['list'], env)).said.includes('lab/shared'))
+      const keys = { ...env, REDOX_STORE_KEY: OTHER_KEY }
+      assert.match((await run(['verify', 'postgresql:lab/shared'], keys)).said, /messages 2/)
     })
 
     it('loses and doubles nothing in moves that are killed again and again', async () => {
@@ -240,7 +273,7 @@ describe('redox-store', () => {
         kills++
       }
       assert.ok(kills >= 3, `killed ${kills} times`)
-      const place = locationIn(userDir, 'killed', env.REDOX_STORE_URL)
+      const place = locationIn(userDir, 'killed', { url: env.REDOX_STORE_URL })
       const after = await use(openStore(place, OTHER_KEY), describeAll)
       assert.deepEqual(
         after.map(({ id }) => id),

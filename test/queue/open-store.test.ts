@@ -172,7 +172,7 @@ describe('store of a connection: PostgreSQL', () => {
   after(() => postgres?.stop())
 
   const place = (): StoreLocation => ({
-    ...{ kind: 'postgresql', url: postgres.url(), queue: 'hospital' },
+    ...{ kind: 'postgresql', url: postgres.url(), schema: 'redox', queue: 'hospital' },
     mark: markFile(),
   })
   async function ask(sql: string): Promise<unknown[]> {

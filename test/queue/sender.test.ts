@@ -50,7 +50,7 @@ describe('queue sender', function () {
     accept: (destination: string) => Promise<string>
     counts: PostgresStore['counts']
   }> {
-    const store = await PostgresStore.open({ url: postgres().url(), queue })
+    const store = await PostgresStore.open({ url: postgres().url(), schema: 'redox', queue })
     const { client } = connectTo(server.url)
     const told: JobResult[] = []
     const courier = new QueueSender(

@@ -1,5 +1,6 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { StoreWarning } from '../../../src/shared/values'
 import type { DestinationState, MessageState } from '../../../src/queue/types'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
 import type { DurableSettings } from './durable-settings'
@@ -184,7 +185,11 @@ export class DurableConnection {
       onStats: (stats) => this.#onStats(stats),
       onUnclaimed: (id, state, code) => this.#onUnclaimed(id, state, code),
     }))
-    if (!this.#isClosed) return outbox
+    if (!this.#isClosed) {
+      for (const warning of outbox.store.warnings)
+        this.RED.log.warn(`redox-config ${this.node.id}: ${WARNINGS[warning]}`)
+      return outbox
+    }
     await this.close()
     throw new RedoxError(
       'REDOX_ABORTED',
@@ -327,6 +332,21 @@ export class DurableConnection {
   #translated(key: string): string {
     return this.RED._(`${CATALOGUE}${key}`)
   }
+}
+
+/** Texts of the log about the server of a database store, with what each setting costs. */
+const WARNINGS: Readonly<Record<StoreWarning, string>> = {
+  commitOff:
+    'PostgreSQL has synchronous_commit=off. The store turns it on in its own transactions, so a crash loses no accepted ' +
+    'message; each call to the database takes three round trips instead of one. See "What can be lost" in ' +
+    'docs/operations.md.',
+  asynchronous:
+    'PostgreSQL has asynchronous replicas. If one is promoted, messages that were accepted last can be missing, and ' +
+    'messages that were delivered last can be sent again. Set synchronous_standby_names: see "What can be lost" in ' +
+    'docs/operations.md.',
+  fsyncOff:
+    'PostgreSQL has fsync=off: a crash of its machine loses accepted messages, and can damage the database. Turn it on: ' +
+    'see "What can be lost" in docs/operations.md.',
 }
 
 const inUse = (): RedoxError =>

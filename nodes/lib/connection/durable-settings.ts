@@ -1,6 +1,13 @@
 /** Settings of durable delivery, out of a redox-config node. */
 import { existsSync } from 'node:fs'
-import { isDatabaseUrl, locationIn, type StoreLocation } from '../../../src/queue/store-location'
+import {
+  DEFAULT_SCHEMA,
+  isDatabaseUrl,
+  isSchemaName,
+  locationIn,
+  type StoreDatabase,
+  type StoreLocation,
+} from '../../../src/queue/store-location'
 import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS, type TargetEnvironment } from '../../../src/shared/values'
 import {
   amountIn,
@@ -57,7 +64,7 @@ export function durableSettingsOf(
       'storeKey',
     )
   return {
-    place: locationIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
+    place: locationIn(userDir, id, kind === 'embedded' ? undefined : databaseOf(config, storeUrl.trim())),
     key,
     ordered: choiceIn(config, 'storeOrder') === 'destination',
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
@@ -85,10 +92,19 @@ function whatKeyToSet(
   return `If this connection has used durable delivery before, here or elsewhere, ${old}. If not, ${made}.`
 }
 
-function databaseUrl(url: string): string {
-  if (isDatabaseUrl(url)) return url
+/** @throws RedoxError REDOX_CONFIGURATION */
+function databaseOf({ storeSchema = '' }: ConnectionConfig, url: string): StoreDatabase {
+  if (!isDatabaseUrl(url))
+    throw configuration(
+      'Database is not valid: it must be an address such as postgresql://user:password@host/database.',
+      'storeUrl',
+    )
+  assertVariablesSet({ storeSchema })
+  const schema = storeSchema.trim() || DEFAULT_SCHEMA
+  if (isSchemaName(schema)) return { url, schema }
   throw configuration(
-    'Database is not valid: it must be an address such as postgresql://user:password@host/database.',
-    'storeUrl',
+    'Schema is not valid: it may have up to 63 lowercase letters, digits and underscores, begins with no digit and not ' +
+      'with pg_. Correct it in the connection.',
+    'storeSchema',
   )
 }

@@ -4,10 +4,14 @@ import type { NodeAPI } from 'node-red'
 import type { ListedStore } from '../../../src/queue/list-stores'
 import type { Moved, Mover } from '../../../src/queue/move-store'
 import {
+  DEFAULT_SCHEMA,
   isDatabaseUrl,
+  isSchemaName,
   MARKS,
   locationIn,
   STORES,
+  storeName,
+  type StoreDatabase,
   type StoreLocation,
 } from '../../../src/queue/store-location'
 import { MOVING } from '../../../src/queue/types'
@@ -66,7 +70,7 @@ async function check(RED: NodeAPI): Promise<void> {
   const owners = new Map([...durableConnections].map(([id, { place }]) => [id, place]))
   const stores = [...(await embedded(RED, owners)), ...(await inDatabases(RED, owners))].filter(isStranded)
   stranded.clear()
-  for (const store of stores) stranded.set(nameOf(store), store)
+  for (const store of stores) stranded.set(storeName(store.id, store.place), store)
   for (const name of logged.keys()) if (!stranded.has(name)) logged.delete(name)
   for (const [name, store] of stranded) log(RED, name, store)
 }
@@ -77,7 +81,7 @@ async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   // Without any store, no further module is loaded.
   if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
   const { embeddedIds, summaryOf } = await import('../../../src/queue/list-stores.js')
-  const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
+  const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, locationIn(userDir, id), id))
   const stores: ListedStore[] = []
   for (const id of ids) {
     // Imported only for existing stores, because this module loads most of the package.
@@ -92,50 +96,59 @@ async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
 
 async function inDatabases(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   const stores: ListedStore[] = []
-  for (const url of await databases(RED, owners)) {
+  for (const database of await databases(RED, owners)) {
     const { storesInDatabase } = await import('../../../src/queue/list-stores.js')
     // A database that cannot be reached is reported by the connection that uses it.
-    const listed = await storesInDatabase(RED.settings.userDir, url).catch(() => [])
+    const listed = await storesInDatabase(RED.settings.userDir, database).catch(() => [])
     stores.push(
-      ...listed.filter(({ id, idle = Infinity }) => !belongsTo(owners, 'postgresql', id) && idle > IDLE_MS),
+      ...listed.filter(({ id, place, idle = Infinity }) => !belongsTo(owners, place, id) && idle > IDLE_MS),
     )
   }
   return stores
 }
 
 /**
- * Returns the URLs of databases that durable connections use, and of databases in the settings of connections that
- * deliver directly now.
+ * Returns the databases and schemas that durable connections use, and those in the settings of connections that deliver
+ * directly now.
  */
-async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
-  const urls = new Set<string>()
-  for (const place of owners.values()) if (place?.kind === 'postgresql') urls.add(place.url)
-  const named: string[] = []
-  RED.nodes.eachNode(({ id, type }) => {
+async function databases(RED: NodeAPI, owners: Owners): Promise<Iterable<StoreDatabase>> {
+  const found = new Map<string, StoreDatabase>()
+  const add = (url: string, schema: string): void => void found.set(`${schema} ${url}`, { url, schema })
+  for (const place of owners.values()) if (place?.kind === 'postgresql') add(place.url, place.schema)
+  RED.nodes.eachNode((definition) => {
+    const { id, type, storeSchema } = definition as typeof definition & { storeSchema?: unknown }
     if (type !== 'redox-config') return
     const { storeUrl } = (RED.nodes.getCredentials(id) ?? {}) as { storeUrl?: unknown }
-    if (typeof storeUrl === 'string' && storeUrl.trim() !== '') named.push(storeUrl.trim())
+    const url = valueOf(RED, storeUrl)
+    const schema = valueOf(RED, storeSchema) || DEFAULT_SCHEMA
+    if (isDatabaseUrl(url) && isSchemaName(schema)) add(url, schema)
   })
-  for (const value of named) {
-    const url: unknown = value.includes('${')
-      ? RED.util.evaluateNodeProperty(value, 'env', {} as never, {})
-      : value
-    if (typeof url === 'string' && isDatabaseUrl(url)) urls.add(url)
-  }
-  return urls
+  return found.values()
+}
+
+/** Returns a saved setting with its environment variable replaced; an empty string if there is no text. */
+function valueOf(RED: NodeAPI, saved: unknown): string {
+  if (typeof saved !== 'string') return ''
+  const value: unknown = saved.includes('${')
+    ? RED.util.evaluateNodeProperty(saved.trim(), 'env', {} as never, {})
+    : saved
+  return typeof value === 'string' ? value.trim() : ''
 }
 
 /** Deployed connections with durable delivery, by id, and the locations of their stores, if known. */
 type Owners = ReadonlyMap<string, StoreLocation | undefined>
 
 /**
- * Returns true if a deployed connection uses the store. A connection whose store location is not known yet may use
- * either kind of store.
+ * Returns true if a deployed connection uses the store. A connection whose store location is not known yet may use any
+ * store with its id.
  */
-const belongsTo = (owners: Owners, kind: StoreLocation['kind'], id: string): boolean =>
-  owners.has(id) && (owners.get(id)?.kind ?? kind) === kind
-
-const nameOf = ({ id, place }: ListedStore): string => `${place.kind}:${id}`
+function belongsTo(owners: Owners, place: StoreLocation, id: string): boolean {
+  if (!owners.has(id)) return false
+  const used = owners.get(id) ?? place
+  return used.kind === 'postgresql' && place.kind === 'postgresql'
+    ? used.schema === place.schema
+    : used.kind === place.kind
+}
 
 /**
  * Returns true for a store with undelivered messages or an error. A locked store is in use by another process, so it is

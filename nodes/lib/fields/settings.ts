@@ -103,6 +103,13 @@ export const settings = table('redox-config', 1, [
       checks: ['needed', 'storeUrl'],
     },
     {
+      name: 'storeSchema',
+      kind: 'text',
+      icon: 'sitemap',
+      when: { ...DURABLE, store: ['postgresql'] },
+      checks: ['storeSchema'],
+    },
+    {
       name: 'storeKey',
       kind: 'secret',
       icon: 'lock',

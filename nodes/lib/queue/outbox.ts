@@ -173,7 +173,7 @@ const open = new Map<string, Promise<Outbox>>()
 const closing = new Map<string, Promise<void>>()
 
 const nameOf = (place: StoreLocation): string =>
-  place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`
+  place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.schema} ${place.queue}`
 
 const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
 

@@ -1,12 +1,14 @@
-import type { Pool, QueryResultRow } from 'pg'
+import type { ClientBase, Pool, PoolClient, QueryResultRow } from 'pg'
 import { RedoxError } from '../../errors'
-import { CONNECTIONS, storeErrorOf, LOCK_MS, hostAndDatabase } from './errors'
-
-const CONNECT_MS = 10_000
+import { hostAndDatabase, storeErrorOf } from './errors'
+import { PrimaryServer } from './primary'
+import { inSchema } from './schema'
 
 export interface PostgresOptions {
-  /** URL of the database: postgres://user:password@host:5432/database */
+  /** URL of the database, with one or more hosts: postgres://user:password@host:5432,other:5432/database */
   url: string
+  /** schema of the tables */
+  schema: string
   /** id of the redox-config node: each node has its own messages, files, destinations and rate limit */
   queue: string
 }
@@ -19,17 +21,23 @@ export class DatabaseConnection {
   #closed: Promise<void> | undefined
 
   private constructor(
-    readonly pool: Pool,
+    readonly server: PrimaryServer,
     private readonly options: PostgresOptions,
   ) {}
 
   /** Returns a connection, which connects at the first statement. */
   static async connect(options: PostgresOptions): Promise<DatabaseConnection> {
-    return new DatabaseConnection(makePool(await loadPool(), options.url), options)
+    return new DatabaseConnection(new PrimaryServer(await loadPool(), options.url), options)
+  }
+
+  /** Schema of the tables. */
+  get schema(): string {
+    return this.options.schema
   }
 
   readonly failed = (error: unknown): never => {
-    throw storeErrorOf(error, hostAndDatabase(this.options.url))
+    const { url, schema } = this.options
+    throw storeErrorOf(error, { place: hostAndDatabase(url), schema })
   }
 
   /** Runs a statement whose first parameter is the queue. */
@@ -38,23 +46,26 @@ export class DatabaseConnection {
   }
 
   /**
-   * Runs a statement.
-   * @param database client (connection) to use instead of the pool
+   * Runs a statement. It names the tables as if they were in the schema `redox`.
+   * @param client connection to use; undefined: the statement is a transaction of its own
    */
-  async rows<T extends QueryResultRow>(
-    text: string,
-    values: unknown[],
-    database: Pick<Pool, 'query'> = this.pool,
-  ): Promise<T[]> {
+  async rows<T extends QueryResultRow>(text: string, values: unknown[], client?: ClientBase): Promise<T[]> {
+    const statement = inSchema(text, this.schema)
     try {
-      return (await database.query<T>(text, values)).rows
+      if (client) return (await client.query<T>(statement, values)).rows
+      return await this.server.run<T>(statement, values)
     } catch (error) {
       return this.failed(error)
     }
   }
 
+  /** Returns a connection for a transaction of several statements. The caller releases it. */
+  reserve(): Promise<PoolClient> {
+    return this.server.connect().catch(this.failed)
+  }
+
   close(): Promise<void> {
-    this.#closed ??= this.pool.end()
+    this.#closed ??= this.server.close()
     return this.#closed
   }
 }
@@ -68,25 +79,5 @@ async function loadPool(): Promise<typeof Pool> {
       'REDOX_STORE_UNAVAILABLE',
       'PostgreSQL driver is missing. Run `npm install pg` where this package is installed, then start again.',
     )
-  }
-}
-
-function makePool(Made: typeof Pool, url: string): Pool {
-  try {
-    const pool = new Made({
-      connectionString: url,
-      max: CONNECTIONS,
-      connectionTimeoutMillis: CONNECT_MS,
-      // Also ends queries on a connection that was lost silently. No timeout of the server is set, because PgBouncer
-      // refuses this parameter.
-      query_timeout: LOCK_MS + 5000,
-      keepAlive: true,
-      application_name: 'node-red-redox',
-    })
-    // Without a listener for `error`, the loss of an idle connection would end the process. The pool makes a new
-    // connection when needed.
-    return pool.on('error', () => undefined)
-  } catch (error) {
-    throw storeErrorOf(error, '')
   }
 }

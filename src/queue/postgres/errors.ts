@@ -1,5 +1,6 @@
 /** Errors of the PostgreSQL store, with messages for operators. No message contains a password or stored data. */
 import { RedoxError, type RedoxErrorCode } from '../../errors'
+import { databaseUrls, DEFAULT_SCHEMA } from '../../shared/formats'
 import { tlsFault } from '../../transport/network-advice'
 
 /** Greatest number of database connections of one process. */
@@ -10,12 +11,15 @@ export const CONNECTIONS = 4
  */
 export const LOCK_MS = 30_000
 export const INSUFFICIENT_PRIVILEGE = '42501'
+/** A write in a transaction that may only read, or a server on which every transaction is such a one. */
+export const READ_ONLY = '25006'
 
 export const otherDatabase = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'Wrong database: it is not the one that this connection used before, or its tables were removed. Nothing was ' +
-      'created in it. Set the right URL, restore a backup, or begin a new store in the outbox: see docs/operations.md.',
+    'Wrong database: it is not the one that this connection used before, or it has another schema, or its tables were ' +
+      'removed. Nothing was created in it. Set the right URL and schema, restore a backup, or begin a new store in the ' +
+      'outbox: see docs/operations.md.',
   )
 
 export const messageLost = (id: string): RedoxError =>
@@ -27,17 +31,66 @@ export const messageLost = (id: string): RedoxError =>
 export const fileLost = (): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', 'File is missing: a file of the message is no longer in the store.')
 
-/** Error for a user who may not create the tables. */
-export const mayNotSetUp = (): RedoxError =>
+/**
+ * Error for a user who may not create or change the tables.
+ * @param hasTables true if the tables exist, as an earlier release created them
+ */
+export const mayNotSetUp = (schema: string, hasTables: boolean): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
-    'PostgreSQL store does not allow its user to create the schema "redox": grant it CREATE on the database, ' +
-      'or let a user who has it start first, see docs/operations.md.',
+    hasTables
+      ? `PostgreSQL store has tables of an earlier release in the schema "${schema}", and its user may not change them: ` +
+          'run `redox-store migrate` with the URL of their owner, see docs/operations.md.'
+      : `PostgreSQL store does not allow its user to create the schema "${schema}" and its tables: run ` +
+          '`redox-store migrate` with the URL of a user who may, or grant CREATE on the database, see docs/operations.md.',
     { fault: INSUFFICIENT_PRIVILEGE },
   )
 
 /**
+ * Error for a server that lacks what the store needs.
+ * @param version `server_version_num`, e.g. 110022 for 11.22 and 90624 for 9.6
+ */
+export function unsupportedVersion(version = 0): RedoxError {
+  const minor = version < 100_000 ? Math.floor(version / 100) % 100 : version % 10_000
+  return new RedoxError(
+    'REDOX_STORE_UNAVAILABLE',
+    `PostgreSQL server is too old: it is version ${Math.floor(version / 10_000)}.${minor}, and the store needs 12 or ` +
+      'later. Upgrade the server.',
+  )
+}
+
+/** Error for a URL that asks for a server which cannot be written. */
+export const unusableSession = (wanted: string): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNAVAILABLE',
+    `PostgreSQL store has a URL with target_session_attrs=${/^[a-z-]{1,20}$/.exec(wanted)?.[0] ?? '…'}: the store needs ` +
+      'read-write or primary. Remove the parameter; the server that can be written is found without it.',
+  )
+
+/** Failure of one of the hosts of a URL. */
+export interface HostFailure {
+  /** URL with this host only */
+  url: string
+  error: unknown
+}
+
+/** Returns the error for a URL none of whose hosts can be used: for a single host, its own error. */
+export function allHostsFailed(failures: HostFailure[]): unknown {
+  const [first] = failures
+  if (failures.length === 1) return first?.error
+  const errors = failures.map(({ url, error }) => storeErrorOf(error, { place: hostAndDatabase(url) }))
+  const fault = errors.find(({ cause }) => cause.fault !== undefined)?.cause.fault
+  return new RedoxError(
+    'REDOX_STORE_UNAVAILABLE',
+    `PostgreSQL store has ${failures.length} hosts, and none of them can be used. ` +
+      errors.map(({ message }) => message).join(' '),
+    fault === undefined ? {} : { fault },
+  )
+}
+
+/**
  * Error texts by the beginning of the SQLSTATE, or by the error code of the operating system. The first match applies.
+ * `%s` stands for the name of the schema.
  */
 const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
@@ -59,11 +112,15 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     INSUFFICIENT_PRIVILEGE,
     'REDOX_STORE_UNAVAILABLE',
-    'does not allow its user to read and write in the schema "redox": its owner must GRANT USAGE ON SCHEMA redox, ' +
+    'does not allow its user to read and write in the schema "%s": its owner must GRANT USAGE ON SCHEMA %s, ' +
       'SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL SEQUENCES and EXECUTE ON ALL FUNCTIONS IN SCHEMA ' +
-      'redox to it, see docs/operations.md',
+      '%s to it (`redox-store migrate --grant` does), see docs/operations.md',
   ],
-  ['25006', 'REDOX_STORE_UNAVAILABLE', 'cannot be written: use the primary server in its URL, not a replica'],
+  [
+    READ_ONLY,
+    'REDOX_STORE_UNAVAILABLE',
+    'cannot be written: use the primary server in its URL, not a replica, or name all of them',
+  ],
   [
     '53300',
     'REDOX_STORE_UNAVAILABLE',
@@ -76,8 +133,8 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
     'REDOX_STORE_UNAVAILABLE',
     `kept a lock for more than ${LOCK_MS / 1000} seconds: check its locks`,
   ],
-  ['42P01', 'REDOX_STORE_UNREADABLE', 'lacks a table of the schema "redox": restore it from a backup'],
-  ['42883', 'REDOX_STORE_UNREADABLE', 'lacks a function of the schema "redox": restore it from a backup'],
+  ['42P01', 'REDOX_STORE_UNREADABLE', 'lacks a table of the schema "%s": restore it from a backup'],
+  ['42883', 'REDOX_STORE_UNREADABLE', 'lacks a function of the schema "%s": restore it from a backup'],
   ['22', 'REDOX_INTERNAL', 'rejects a value: please report this'],
   ['XX001', 'REDOX_STORE_UNREADABLE', 'reports damaged data: restore it from a backup'],
   ['XX002', 'REDOX_STORE_UNREADABLE', 'reports a damaged index: see REINDEX in the PostgreSQL manual'],
@@ -88,12 +145,20 @@ const CONNECTION_CLASSES = ['08', '57P']
  * Converts an error of the database driver to a RedoxError. The driver's message is dropped, because it may contain
  * stored data or the password.
  */
-export function storeErrorOf(error: unknown, place: string): RedoxError {
+export function storeErrorOf(
+  error: unknown,
+  { place, schema = DEFAULT_SCHEMA }: { place: string; schema?: string },
+): RedoxError {
   if (error instanceof RedoxError) return error
   const code = sqlStateOf(error)
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
-  if (known) return new RedoxError(known[1], `PostgreSQL store${place} ${known[2]}.`, detail)
+  if (known)
+    return new RedoxError(
+      known[1],
+      `PostgreSQL store${place} ${known[2].replaceAll('%s', () => schema)}.`,
+      detail,
+    )
   const storeError = parameterTrouble(error) ?? tlsTrouble(error, code)
   if (storeError)
     return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL store${place} ${storeError}.`, detail)
@@ -130,12 +195,15 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * Returns host and database of a URL for an error message, in parentheses and after a space. Returns an empty string if
+ * Returns hosts and database of a URL for an error message, in parentheses and after a space. Returns an empty string if
  * the URL may have a password that is not percent-encoded, because a part of the password could then be mistaken for
  * the host or the database.
  */
 export function hostAndDatabase(url: string): string {
-  if (!URL.canParse(url)) return ''
-  const { host, pathname, search, hash } = new URL(url)
-  return `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`
+  const parts = (databaseUrls(url) ?? []).map((one) => new URL(one))
+  const [first] = parts
+  if (!first) return ''
+  const { pathname, search, hash } = first
+  const hosts = parts.map(({ host }) => host).join(',')
+  return `${pathname}${search}${hash}`.includes('@') ? '' : ` (${hosts}${pathname})`
 }

@@ -32,11 +32,12 @@ const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueSummary =>
 })
 
 /**
- * Returns the summaries of all queues in a database. A queue has the id of its redox-config node. Creates no tables.
+ * Returns the summaries of all queues in a schema of a database. A queue has the id of its redox-config node. Creates no
+ * tables.
  * @throws RedoxError
  */
-export async function queuesIn(url: string): Promise<QueueSummary[]> {
-  const connection = await DatabaseConnection.connect({ url, queue: '' })
+export async function queuesIn(url: string, schema: string): Promise<QueueSummary[]> {
+  const connection = await DatabaseConnection.connect({ url, schema, queue: '' })
   try {
     if (!(await hasTables(connection))) return []
     await migrate(connection)

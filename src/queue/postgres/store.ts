@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { present } from '../../shared/present'
+import type { StoreWarning } from '../../shared/values'
 import { ComposedStore } from '../composed-store'
 import { PostgresAdmin } from './admin'
 import { PostgresBlobs } from './blobs'
@@ -8,20 +9,22 @@ import { DatabaseConnection, type PostgresOptions } from './connection'
 import { INSUFFICIENT_PRIVILEGE, otherDatabase } from './errors'
 import { hasTables, migrate } from './migrations'
 import { PostgresQueue } from './queue'
+import { warningsOf } from './warnings'
 
 /** Query that returns true if the database user has all rights that the statements of the store need. */
 const RIGHTS = `
   SELECT bool_and(has_schema_privilege(relnamespace, 'USAGE') AND CASE relkind
     WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE')
     ELSE has_table_privilege(c.oid, 'SELECT') AND (relname IN ('version', 'migration')
-      OR has_table_privilege(c.oid, 'INSERT')
-      AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) END) AS has_all
+      OR has_table_privilege(c.oid, 'INSERT') AND (relname = 'audit'
+        OR has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))) END) AS has_all
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-  WHERE nspname = 'redox' AND (relkind = 'r' OR relname = 'acceptance')`
+  WHERE nspname = $1 AND (relkind = 'r' OR relname = 'acceptance')`
 
 /** Store for several processes that share a PostgreSQL database. */
 export class PostgresStore extends ComposedStore {
   #identity = ''
+  override warnings: readonly StoreWarning[] = []
 
   private constructor(
     private readonly connection: DatabaseConnection,
@@ -54,7 +57,7 @@ export class PostgresStore extends ComposedStore {
     if (known !== undefined && !(await hasTables(this.connection))) throw otherDatabase()
     await migrate(this.connection)
     // Missing rights are reported when the store is opened, and not when the first message is accepted.
-    const [rights] = await this.connection.rows<{ has_all: boolean }>(RIGHTS, [])
+    const [rights] = await this.connection.rows<{ has_all: boolean }>(RIGHTS, [this.connection.schema])
     if (rights?.has_all !== true) return this.connection.failed({ code: INSUFFICIENT_PRIVILEGE })
     const [row] = await this.connection.ask<{ mark: Buffer | null }>(
       'SELECT mark FROM redox.queue WHERE queue = $1',
@@ -63,6 +66,7 @@ export class PostgresStore extends ComposedStore {
     if (known !== undefined && (!row?.mark || identityOf(row.mark) !== known)) throw otherDatabase()
     await this.connection.ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
     await this.nextDue(0, [])
+    this.warnings = await warningsOf(this.connection)
   }
 
   async keyCheckValue(own: Buffer): Promise<Buffer> {

@@ -5,6 +5,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { Client } from 'pg'
+import { DatabaseConnection } from '../../../src/queue/postgres/connection'
 import { type PostgresStore } from '../../../src/queue/postgres/store'
 import { hasPgBouncer, PgBouncer } from '../../lib/pgbouncer'
 import { PASSWORD } from '../../lib/postgres'
@@ -17,6 +19,7 @@ import {
   hold,
   DELIVERED,
   chunksOf,
+  databaseOf,
   failureOf,
   opened,
   usePostgres,
@@ -117,6 +120,25 @@ describe('PostgreSQL store: connections', function () {
       one.rateLimiter(5).pause(10)
       await one.purge(one.clock.now() + 1e9, one.clock.now() + 1e9)
       assert.equal((await one.counts()).delivered, 0)
+    })
+
+    it('commit to the disk with synchronous_commit=off, and leave the sessions of other clients as they are', async () => {
+      const direct = await emptyDatabase()
+      await sql(`ALTER DATABASE ${databaseOf(direct)} SET synchronous_commit = off`)
+      const url = bouncer.url(direct)
+      const connection = await DatabaseConnection.connect({ url, schema: 'redox', queue: 'q' })
+      const other = new Client({ connectionString: url })
+      await other.connect()
+      const SHOWN = `SELECT current_setting('synchronous_commit') AS commit`
+      try {
+        for (let index = 0; index < 5; index++) {
+          assert.deepEqual(await connection.rows(SHOWN, []), [{ commit: 'on' }])
+          assert.deepEqual((await other.query(SHOWN)).rows, [{ commit: 'off' }])
+        }
+      } finally {
+        await other.end()
+        await connection.close()
+      }
     })
 
     it('report the parameter that PgBouncer refuses', async () => {

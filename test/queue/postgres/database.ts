@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { PostgresOptions } from '../../../src/queue/postgres/connection'
 import { PostgresStore } from '../../../src/queue/postgres/store'
 import type { NewMessage } from '../../../src/queue/types'
 import { PASSWORD } from '../../lib/postgres'
@@ -66,8 +67,8 @@ export function usePostgres(): void {
   })
 }
 
-export async function open(change: { url?: string; queue?: string } = {}): Promise<PostgresStore> {
-  const store = await PostgresStore.open({ url: server().url(), queue, ...change })
+export async function open(change: Partial<PostgresOptions> = {}): Promise<PostgresStore> {
+  const store = await PostgresStore.open({ url: server().url(), schema: 'redox', queue, ...change })
   opened.push(store)
   return store
 }

@@ -40,7 +40,7 @@ describe('PostgreSQL store: tables', function () {
     await sql('INSERT INTO redox.migration VALUES (99)', database)
     const before = await stateOf(database)
     await failureOf(open({ url }), 'REDOX_STORE_NEWER')
-    await failureOf(queuesIn(url), 'REDOX_STORE_NEWER')
+    await failureOf(queuesIn(url, 'redox'), 'REDOX_STORE_NEWER')
     assert.deepEqual(await stateOf(database), before)
   })
 
@@ -72,7 +72,7 @@ describe('PostgreSQL store: tables', function () {
       ['second'],
     )
     await stores[2].touch()
-    const [state] = await queuesIn(url)
+    const [state] = await queuesIn(url, 'redox')
     assert.deepEqual([state!.queue, state!.waiting, state!.parked], [queue, 1, 0])
     assert.ok(state!.idle! < 60_000)
     const fresh = await emptyDatabase()

@@ -1,5 +1,4 @@
--- Tables of version 1. File 0002 replaces the functions of this version.
-CREATE SCHEMA IF NOT EXISTS redox;
+-- Tables of version 1. File 0002 replaces the functions of this version. migrations.ts creates the schema before.
 
 CREATE TABLE redox.version (version int PRIMARY KEY);
 INSERT INTO redox.version VALUES (1);
