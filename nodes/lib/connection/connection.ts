@@ -13,6 +13,7 @@ import {
   DEFAULT_HTTP,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
+  REDOX_QUOTA,
   hostsFor,
   referenceOrigins,
   type Environment,
@@ -20,8 +21,10 @@ import {
   type RedoxSettings,
 } from '../../../src/redox/settings'
 import type { Credentials } from '../../../src/auth/credentials'
+import { acceptedTypesIn, PROVABLE_TYPES, unprovableType } from '../../../src/shared/accepted-types'
 import { UUID } from '../../../src/shared/formats'
 import { TARGETS, type TargetEnvironment } from '../../../src/shared/values'
+import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
 import type { JobResult, Outbox } from '../queue/outbox'
@@ -33,6 +36,7 @@ import {
   choiceIn,
   configuration,
   countIn,
+  countOrNoneIn,
   secondsIn,
   type ConnectionConfig,
   type ConnectionSecrets,
@@ -48,6 +52,8 @@ export interface FileSettings {
   folders: string[]
   /** milliseconds for which a file at a path must have been unchanged */
   settleMs: number
+  /** content types that may leave, judged by the bytes of a file; undefined: all */
+  accepted?: readonly string[]
   /** how a truncated file (its structure proves that bytes are missing) is handled: refused, or sent with a warning */
   cutShort: 'refuse' | 'warn'
 }
@@ -165,8 +171,20 @@ export function openConnection(
       folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
       settleMs: 1000 * secondsIn(config, 'settleSeconds', SETTLE_SECONDS),
       cutShort: choiceIn(config, 'cutShort'),
+      ...acceptedOf(config),
     },
   }
+}
+
+function acceptedOf({ acceptOnly = '' }: ConnectionConfig): Pick<FileSettings, 'accepted'> {
+  const accepted = acceptedTypesIn(acceptOnly)
+  const unprovable = unprovableType(accepted)
+  if (unprovable !== undefined)
+    throw configuration(
+      `${labelOf('acceptOnly')} has a type that the bytes of a file cannot prove. Use only ${PROVABLE_TYPES.join(', ')}, or leave it empty.`,
+      'acceptOnly',
+    )
+  return accepted.length === 0 ? {} : { accepted }
 }
 
 const sharedLimits = new Map<string, { account: string; limits: SharedLimits }>()
@@ -260,7 +278,11 @@ function settingsOf(
       concurrency: countIn(config, 'sendsAtOnce', DEFAULT_SLOTS.concurrency),
       waitingBytes: bytesIn(config, 'waitingMb', DEFAULT_SLOTS.waitingBytes),
     },
-    perFiveMinutes: Number(config.perFiveMinutes || 0) === 0 ? 0 : countIn(config, 'perFiveMinutes', 1),
+    perFiveMinutes: countOrNoneIn(
+      config,
+      'perFiveMinutes',
+      choiceIn(config, 'delivery') === 'durable' ? REDOX_QUOTA : 0,
+    ),
   }
 }
 
