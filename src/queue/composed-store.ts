@@ -88,6 +88,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.purge(before, now)
   }
 
+  sweep(now: number): Promise<void> {
+    return this.queue.sweep(now)
+  }
+
   rateLimiter(perFiveMinutes: number): RateLimiter {
     return this.queue.rateLimiter(perFiveMinutes)
   }

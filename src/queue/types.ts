@@ -240,11 +240,15 @@ export interface QueueStore {
 
   /**
    * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
-   * their end), files without a message, and files that were stored more than an hour before `now` for a message that
-   * was never accepted.
+   * their end), with the files that no other message contains. Cheap if there are none.
    * @returns number of deleted messages
    */
   purge(before: number, now: number): Promise<number>
+  /**
+   * Deletes files without a message that were stored more than an hour before `now`: their message was never accepted.
+   * Examines all files.
+   */
+  sweep(now: number): Promise<void>
 
   /** Returns the rate limiter that all processes of the store share. */
   rateLimiter(perFiveMinutes: number): RateLimiter
