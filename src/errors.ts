@@ -109,7 +109,7 @@ const ARRIVED = new Map([
   [undefined, 'unknown'],
 ])
 
-export type ErrorSummary = 'text' | 'path' | 'folder'
+export type ErrorSummary = 'text' | 'path' | 'folder' | 'notAccepted'
 
 /**
  * The only error class of this package. The error message names the defect, the wrong value's path or setting, and a

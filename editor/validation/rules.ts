@@ -11,6 +11,8 @@ import {
   UUID,
   VARIABLE,
 } from '../../src/shared/formats'
+import { acceptedTypesIn, PROVABLE_TYPES, unprovableType } from '../../src/shared/accepted-types'
+import { isLikeLoinc, isLoinc, isLoincSystem } from '../../src/shared/loinc'
 import type { Check } from '../../src/shared/checks'
 import {
   DOCUMENT_STATUS,
@@ -47,6 +49,21 @@ const oneOf =
   (values: readonly string[]): Rule =>
   (value) =>
     isBlank(value) || values.includes(value.trim()) ? undefined : ['oneOf', { values: values.join(', ') }]
+
+const acceptOnly: Rule = (value) =>
+  VARIABLE.test(value.trim()) || unprovableType(acceptedTypesIn(value)) === undefined
+    ? undefined
+    : ['acceptOnly', { types: PROVABLE_TYPES.join(', ') }]
+
+/** Rule for a code, if its code system is LOINC, or is not set and the code has the form of LOINC. */
+const loinc: Rule = (value, read, name) => {
+  const code = value.trim()
+  const ofSystem = name === 'code' ? 'codeSystem' : `${name}set`
+  if (code === '' || isLoinc(code) || !['', 'str'].includes(read(`${ofSystem}Type`))) return undefined
+  const given = read(ofSystem)
+  const isMeant = isBlank(given) ? name === 'code' && isLikeLoinc(code) : isLoincSystem(given)
+  return isMeant ? ['loinc'] : undefined
+}
 
 const isDay = (day: string): boolean => DAY.test(day) && isRealDate(day)
 
@@ -153,6 +170,8 @@ export const RULES: Record<Check, Rule> = {
     faultPlan,
     allowedFolder,
     privateKey,
+    acceptOnly,
+    loinc,
   },
   storeKey: ofStore((key) => key.length >= MIN_STORE_KEY_LENGTH),
   storeUrl: ofStore(isDatabaseUrl),
@@ -161,6 +180,7 @@ export const RULES: Record<Check, Rule> = {
   date: unlessBlank(isDay, 'date'),
   dateTime: unlessBlank((value) => DATE_TIME.test(value), 'dateTime'),
   amount: unlessBlank((value) => Number(value) > 0, 'amount'),
+  amountOrNone: unlessBlank((value) => Number(value) >= 0, 'amountOrNone'),
   url: unlessBlank(isUrl, 'url'),
   gender: oneOf(GENDERS),
   status: (value, read, name) =>

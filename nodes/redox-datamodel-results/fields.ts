@@ -32,7 +32,7 @@ export const fields = table('redox-datamodel-results', 1, [
     checks: ['required'],
     checksWhen: { eventType: ['NewUnsolicited'] },
   },
-  { name: 'resultCode', kind: 'typed', icon: 'barcode', set: 'resultCode', checks: ['required'] },
+  { name: 'resultCode', kind: 'typed', icon: 'barcode', set: 'resultCode', checks: ['required', 'loinc'] },
   ...section('file', [
     filename(WITH_FILE),
     contentType(WITH_FILE),

@@ -25,6 +25,7 @@ export const fields = table('redox-fhir-document', 2, [
     icon: 'barcode',
     hint: 'codeType',
     set: 'typeCode',
+    checks: ['loinc'],
     problemsAt: ['main.type', 'main.type.coding'],
   },
   ...fhirFile('placeDocument'),

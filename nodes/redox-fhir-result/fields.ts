@@ -37,7 +37,7 @@ export const fields = table('redox-fhir-result', 2, [
     kind: 'typed',
     icon: 'barcode',
     set: 'code',
-    checks: ['required'],
+    checks: ['required', 'loinc'],
     problemsAt: ['main.code', 'main.code.coding'],
   },
   ...fhirFile('place'),

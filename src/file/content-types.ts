@@ -166,7 +166,7 @@ export const lacksText = (contentType: string, head: Buffer): boolean =>
   !(head[0] === 0xfe && head[1] === 0xff)
 
 /** Returns true if the head (the first bytes that were read) is the whole file. */
-const isWhole = (head: Buffer): boolean => head.length < HEAD_LENGTH
+export const isWhole = (head: Buffer): boolean => head.length < HEAD_LENGTH
 
 const isTextType = (type: string): boolean =>
   /^(text|message)\/|^application\/(json|x-ndjson|xml|javascript)$|\+(xml|json)$/.test(type)
@@ -183,7 +183,8 @@ const knownType = (contentType: string): KnownType | undefined => {
   return KNOWN.find((type) => type.contentType === plain || type.aliases?.includes(plain))
 }
 
-const canonicalType = (contentType: string): string => {
+/** Usual name of a content type that may have other names, without parameters. */
+export const canonicalType = (contentType: string): string => {
   const plain = plainType(contentType)
   return knownType(plain)?.contentType ?? ALIASES[plain] ?? plain
 }

@@ -1,4 +1,5 @@
 import { badInput } from '../errors'
+import { assertAcceptedType } from './accepted-types'
 import { examine, type Examination } from './completeness'
 import {
   detectContentType,
@@ -6,6 +7,7 @@ import {
   fileTypeOf,
   HEAD_LENGTH,
   isContentType,
+  isWhole,
   plainType,
 } from './content-types'
 import type { FileDescription, FileHints, IntakeResult } from './types'
@@ -62,6 +64,7 @@ export type Described = Omit<IntakeResult, 'file'> & { description: FileDescript
  */
 export function* describe(head: Buffer, size: number, hints: FileHints): Examination<Described> {
   const { description, warnings } = classify(head.subarray(0, HEAD_LENGTH), hints)
+  assertAccepted(head.subarray(0, HEAD_LENGTH), description.contentType, hints)
   const { signs, cutShort } = yield* examine(description.contentType, head, size)
   const what = `The ${description.fileType ?? 'file'} in ${hints.where}`
   return {
@@ -71,6 +74,11 @@ export function* describe(head: Buffer, size: number, hints: FileHints): Examina
       cutShort: `File is truncated: ${cutShort} (${what.replace('The', 'the')})`,
     }),
   }
+}
+
+function assertAccepted(head: Buffer, sentAs: string, { accepted, where }: FileHints): void {
+  if (accepted === undefined) return
+  assertAcceptedType({ head, isWhole: isWhole(head), sentAs }, accepted, where)
 }
 
 /** Describes a file reference. The bytes of the file are not available. */

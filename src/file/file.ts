@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { types } from 'node:util'
 import { badFile, badInput, formatSize, RedoxError, tooLargeError } from '../errors'
 import { yieldFor } from '../event-loop'
+import { unseenFile } from './accepted-types'
 import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
   contentTypeOfName,
@@ -239,6 +240,7 @@ const filled = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
 function takeReference(value: GivenReference, hints: FileHints): IntakeResult<FileReference> {
+  if (hints.accepted !== undefined) throw unseenFile(hints.where, hints.accepted)
   const filename = hints.filename ?? filled(value.name)
   const contentType = hints.contentType ?? filled(value.contentType)
   const fileType = hints.fileType ?? filled(value.fileType)

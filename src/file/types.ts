@@ -50,6 +50,8 @@ export interface FileHints {
   where: string
   /** maximum size of a file in any mode, in bytes: a string that encodes more bytes is not decoded */
   maxBytes?: number
+  /** content types that the connection accepts; undefined: all */
+  accepted?: readonly string[]
   /** true if the content of the message property is text that must not be decoded */
   isText?: true
   /**

@@ -1,3 +1,4 @@
+import { isLikeLoinc, isLoinc, isLoincSystem } from '../shared/loinc'
 import { LOINC } from '../shared/values'
 import { indexesOf, isBlank, chooseOnly, type ElementChooser } from './fields'
 import { getAt, isObject, type Json, type JsonObject } from './json'
@@ -7,7 +8,7 @@ export type SystemOf = (code: Json | undefined) => string | undefined
 
 /** Code system of a report or document code: LOINC for a number with a check digit, such as `11502-2`. */
 export const loincSystem: SystemOf = (code) =>
-  typeof code === 'string' && /^\d{1,7}-\d$/.test(code) ? LOINC : undefined
+  typeof code === 'string' && isLikeLoinc(code) ? LOINC : undefined
 
 const OBSERVATION_CATEGORIES = new Set(
   'social-history vital-signs imaging laboratory procedure survey exam therapy activity'.split(' '),
@@ -42,6 +43,23 @@ const codingsOf = (concept: Json | undefined): JsonObject[] => {
   const codings = getAt(concept, ['coding'])
   return Array.isArray(codings) ? (codings.filter(isObject) as JsonObject[]) : []
 }
+
+/** Warning for a code that is said to be LOINC. The code itself is left out: it may be patient data in a wrong field. */
+const wrongLoinc = (path: string): string =>
+  `${path} is not a LOINC code: it has not the form of one, or its check digit is wrong. Look it up at loinc.org.`
+
+/** Warnings for the LOINC codes of a CodeableConcept that cannot exist. */
+export const loincWarnings = (concept: Json | undefined, path: string): string[] =>
+  codingsOf(concept).some((coding) => isWrongLoinc(coding.system, coding.code)) ? [wrongLoinc(path)] : []
+
+/** Warnings for the LOINC codes of results in a Data Model message that cannot exist. */
+export const resultLoincWarnings = (results: Json[]): string[] =>
+  results.some((result) => isWrongLoinc(getAt(result, ['Codeset']), getAt(result, ['Code'])))
+    ? [wrongLoinc('Orders[].Results[].Code')]
+    : []
+
+const isWrongLoinc = (system: Json | undefined, code: Json | undefined): boolean =>
+  typeof system === 'string' && isLoincSystem(system) && typeof code === 'string' && !isLoinc(code)
 
 const effective = ({ system, _system, code }: JsonObject, systemOf: SystemOf): Json | undefined =>
   _system !== undefined ? null : isBlank(system) ? systemOf(code) : system

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
+import { resultLoincWarnings } from './codings'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
 import { chooseIdentifier, chooseOrder, chooseResult, isWithoutValue } from './datamodel-choices'
 import { isBlank, isSame, mergeFields, type ElementChooser, type FieldValue, type LaidFields } from './fields'
@@ -79,6 +80,7 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   if (input.documentDigest !== undefined) setDocumentId(body, input, laid, input.documentDigest)
   const attachments = PLACE[input.model](body, input, laid)
   setDefaults(body, defaultsFor(body, input, laid))
+  warnings.push(...resultLoincWarnings(resultsIn(body)))
   return {
     message: { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, attachments },
     title: `the ${input.model} message (${input.eventType})`,
@@ -174,7 +176,7 @@ function fieldsFor(
   warnings: string[],
 ): FieldValue[] {
   if (model !== 'Results' || files.length > 0) return fields
-  const results = listOf(body.Orders).flatMap((order) => listOf(getAt(order, ['Results'])))
+  const results = resultsIn(body)
   const code = fields.find(({ path }) => path === `${RESULT_FIELDS}.Code`)?.value
   const [only, ...others] = results
   const own = getAt(only, ['Code'])
@@ -186,6 +188,9 @@ function fieldsFor(
   )
   return fields.filter((field) => !ofResult.includes(field))
 }
+
+const resultsIn = (body: JsonObject): Json[] =>
+  listOf(body.Orders).flatMap((order) => listOf(getAt(order, ['Results'])))
 
 const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : [])
 

@@ -3,7 +3,15 @@ import { present } from '../shared/present'
 import { badInput, type Problem } from '../errors'
 import { SLUG, UUID } from '../shared/formats'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
-import { CATEGORY_SYSTEMS, chooseCoding, chooseConcept, fillSystems, loincSystem, noSystem } from './codings'
+import {
+  CATEGORY_SYSTEMS,
+  chooseCoding,
+  chooseConcept,
+  fillSystems,
+  loincSystem,
+  loincWarnings,
+  noSystem,
+} from './codings'
 import { chooseIdentifier, chooseName } from './fhir-choices'
 import { FHIR_OPERATIONS, type FhirInput, type FhirSender, type Operation } from './fhir-operations'
 import { HEADER_FOCUS, inFocus, ofType, problemsIn } from './fhir-problems'
@@ -49,6 +57,7 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   const subject = subjectOf(entries, main, patientOfForm(input.fields), problems)
   layForm({ main, ...(subject.patient && { Patient: subject.patient }) }, operation, input.fields, problems)
   setMainDefaults(main, operation)
+  warnings.push(...loincWarnings(main[codeOf(operation)], `${operation.type}.${codeOf(operation)}`))
   if (subject.patient !== undefined && subject.needsLink) linkSubject(entries, main, subject.patient)
   setMessageHeader(entries, main, { operation, sender }, { problems, warnings })
   setIdentity(bundle, entries, input, sender)
@@ -185,9 +194,12 @@ function removeDataAbsentReason(root: JsonObject, path: Path): void {
   else setAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)], null)
 }
 
+/** Name of the element with the code of the main resource. */
+const codeOf = ({ type }: Operation): 'type' | 'code' => (type === 'DocumentReference' ? 'type' : 'code')
+
 function setMainDefaults(main: JsonObject, operation: Operation): void {
   setDefault(main, 'status', operation.status)
-  fillSystems(main[operation.type === 'DocumentReference' ? 'type' : 'code'], loincSystem)
+  fillSystems(main[codeOf(operation)], loincSystem)
   const categories = Array.isArray(main.category) ? main.category : []
   for (const category of categories) fillSystems(category, CATEGORY_SYSTEMS[operation.type] ?? noSystem)
 }

@@ -90,6 +90,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.purge(before, now)
   }
 
+  sweep(now: number): Promise<void> {
+    return this.queue.sweep(now)
+  }
+
   rateLimiter(perFiveMinutes: number): RateLimiter {
     return this.queue.rateLimiter(perFiveMinutes)
   }
@@ -110,6 +114,10 @@ export abstract class ComposedStore implements DeliveryStore {
 
   counts(): Promise<Record<MessageState, number>> {
     return this.admin.counts()
+  }
+
+  size(): Promise<number> {
+    return this.admin.size()
   }
 
   applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void> {

@@ -20,7 +20,9 @@ export interface QueueStats {
   storeError?: RedoxError
 }
 
-const PURGE_EVERY_MS = 3_600_000
+/** Half of the minute in which delivered messages and their files are removed after their time. */
+const PURGE_EVERY_MS = 30_000
+const SWEEP_EVERY_MS = 3_600_000
 
 export interface MaintenanceOptions {
   backoff: DestinationBackoff
@@ -38,6 +40,7 @@ export interface MaintenanceOptions {
 /** Reads the queue stats, and deletes messages that ended long ago. */
 export class Maintenance {
   #purgedAt = -Infinity
+  #sweptAt = -Infinity
   #stats: Pick<QueueStats, 'counts' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
     destinations: [],
@@ -89,5 +92,8 @@ export class Maintenance {
     if (keep === undefined) return
     const now = this.store.clock.now()
     await this.store.purge(Math.floor(now - keep), now)
+    if (performance.now() - this.#sweptAt < SWEEP_EVERY_MS) return
+    this.#sweptAt = performance.now()
+    await this.store.sweep(now)
   }
 }

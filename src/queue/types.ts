@@ -246,11 +246,15 @@ export interface QueueStore {
 
   /**
    * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
-   * their end), files without a message, and files that were stored more than an hour before `now` for a message that
-   * was never accepted.
+   * their end), with the files that no other message contains. Cheap if there are none.
    * @returns number of deleted messages
    */
   purge(before: number, now: number): Promise<number>
+  /**
+   * Deletes files without a message that were stored more than an hour before `now`: their message was never accepted.
+   * Examines all files.
+   */
+  sweep(now: number): Promise<void>
 
   /** Returns the rate limiter that all processes of the store share. */
   rateLimiter(perFiveMinutes: number): RateLimiter
@@ -268,6 +272,11 @@ export interface AdminStore {
   /** Returns the destinations that have open or parked messages, or are paused. */
   destinations(): Promise<DestinationState[]>
   counts(): Promise<Record<MessageState, number>>
+  /**
+   * Returns the number of bytes that the store occupies: the files in the folder of an embedded store, without the disk
+   * reserve, or the tables and indexes in the schema of a database, with the messages of all connections in it.
+   */
+  size(): Promise<number>
 
   /**
    * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded

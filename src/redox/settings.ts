@@ -69,6 +69,12 @@ export const DEFAULT_HTTP: HttpOptions = {
 
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, repeatUnknown: false }
 
+/**
+ * Requests in five minutes that Redox accepts from one IP address, by the smaller of the numbers that it publishes
+ * (docs/redox-api.md#rates-and-times).
+ */
+export const REDOX_QUOTA = 7500
+
 export const DEFAULT_SLOTS: SemaphoreLimits = { concurrency: 8, waitingBytes: 256_000_000 }
 
 /**

@@ -109,6 +109,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   waitingMb: numbers,
   folders: texts,
   settleSeconds: numbers,
+  acceptOnly: texts,
   cutShort: choices,
   delivery: fc.constantFrom('', 'direct', 'durable', 'x'),
   store: fc.constantFrom('', 'embedded', 'postgresql', 'x'),

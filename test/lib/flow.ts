@@ -368,7 +368,7 @@ const STATUS_CODES: Record<string, number> = {
 /** Pattern of a node's status text for an error. If a message is invalid, the text has the number of other problems. */
 function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
   // The most frequent errors about files have their own status texts.
-  const briefly = ['text', 'path', 'folder'].map((kind) => translate(`${STATUS}brief.${kind}`))
+  const briefly = ['text', 'path', 'folder', 'notAccepted'].map((kind) => translate(`${STATUS}brief.${kind}`))
   const phrases = [translate(`${STATUS}error.${code}`), ...(code === 'REDOX_BAD_INPUT' ? briefly : [])]
   const phrase = `(${phrases.join('|')})`
   const more = problems.length > 1 ? ` \\+${problems.length - 1}` : ''

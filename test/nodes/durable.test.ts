@@ -319,6 +319,8 @@ describe('durable delivery', () => {
     }
   })
 
+  const isFile = (file: string): boolean => path.basename(path.dirname(file)) === 'files'
+
   it('deletes delivered messages and their files after the retention time', async () => {
     const settings = { storeKeepHours: String(0.1 / 3600) }
     const flow = await startDurable(NOTE, settings)
@@ -326,9 +328,17 @@ describe('durable delivery', () => {
     await eventually('not delivered', () => flow.emitted.length === 1)
     await pause(110)
     await startDurable(NOTE, settings)
-    const isFile = (file: string): boolean => path.basename(path.dirname(file)) === 'files'
     await eventually('kept', async () => !(await filesUnder(userDir)).some(isFile))
   })
+
+  it('deletes delivered messages and their files within a minute of their time', async () => {
+    const flow = await startDurable(NOTE, { storeKeepHours: String(1 / 3600) })
+    // The first run of the deletion, right after the start, finds nothing.
+    await flow.outcome(fileMessage())
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    assert.ok((await filesUnder(userDir)).some(isFile))
+    await eventually('kept', async () => !(await filesUnder(userDir)).some(isFile))
+  }).timeout(90_000)
 
   const SOURCE = 'd0a1b2c3-1111-4222-8333-444455556666'
   const LEGACY = { auth: 'legacy' }

@@ -53,3 +53,22 @@ describe('rules of the dialogs for the store key of an example', () => {
     })
   }
 })
+
+describe('rules of the connection', () => {
+  const CASES: [name: string, value: string, said: true | string][] = [
+    ['perFiveMinutes', '', true],
+    ['perFiveMinutes', '0', true],
+    ['perFiveMinutes', '7500', true],
+    ['perFiveMinutes', '-1', 'amountOrNone'],
+    ['perFiveMinutes', 'many', 'amountOrNone'],
+    ['acceptOnly', '', true],
+    ['acceptOnly', 'application/pdf, image/jpeg\nIMAGE/PNG', true],
+    ['acceptOnly', '${ACCEPTED}', true],
+    ['acceptOnly', 'application/pdf, application/zip', 'acceptOnly'],
+    ['acceptOnly', 'pdf', 'acceptOnly'],
+  ]
+  for (const [name, value, said] of CASES)
+    it(`${name}, ${JSON.stringify(value)}: ${said}`, () => {
+      assert.equal(validators.of('redox-config', name).call({ [name]: value }, value), said)
+    })
+})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { openConnection } from '../../nodes/lib/connection/connection'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { lastReceived, sandbox, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import {
@@ -119,5 +120,26 @@ describe('size limits', () => {
     await assertArrives(embeds, sizedFile(1999), 'embed')
     await embeds.fail(fileMessage(sizedFile(2000)), 'REDOX_TOO_LARGE')
     await (await start(NOTE, {}, config)).fail(fileMessage(sizedFile(3001)), 'REDOX_TOO_LARGE')
+  })
+})
+
+describe('requests per five minutes', () => {
+  const limitOf = (config: object): number =>
+    openConnection(config, {}, 'Development', { sandbox: undefined, userDir: tmpdir() }).client.settings
+      .perFiveMinutes
+
+  it('are 7500 with durable delivery and unlimited with direct delivery, unless set', () => {
+    assert.equal(limitOf({}), 0)
+    assert.equal(limitOf({ perFiveMinutes: '', delivery: 'direct' }), 0)
+    assert.equal(limitOf({ delivery: 'durable' }), 7500)
+    assert.equal(limitOf({ perFiveMinutes: ' ', delivery: 'durable' }), 7500)
+    for (const delivery of ['direct', 'durable']) {
+      assert.equal(limitOf({ perFiveMinutes: '0', delivery }), 0)
+      assert.equal(limitOf({ perFiveMinutes: 0, delivery }), 0)
+      assert.equal(limitOf({ perFiveMinutes: '3', delivery }), 3)
+      assert.equal(limitOf({ perFiveMinutes: '0.5', delivery }), 1)
+      for (const perFiveMinutes of ['-1', 'many', '1e999'])
+        assert.throws(() => limitOf({ perFiveMinutes, delivery }), { code: 'REDOX_CONFIGURATION' })
+    }
   })
 })

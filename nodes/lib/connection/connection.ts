@@ -5,6 +5,7 @@ import type { DestinationState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir-operations'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
 import { newSharedLimits, type SharedLimits } from '../../../src/redox/shared-limits'
+import { activityOf, forgetActivity } from '../../../src/redox/activity'
 import { forgetDirectMessages } from '../../../src/redox/direct-messages'
 import { RedoxClient } from '../../../src/redox/client'
 import {
@@ -12,6 +13,7 @@ import {
   DEFAULT_HTTP,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
+  REDOX_QUOTA,
   hostsFor,
   referenceOrigins,
   type Environment,
@@ -19,8 +21,10 @@ import {
   type RedoxSettings,
 } from '../../../src/redox/settings'
 import type { Credentials } from '../../../src/auth/credentials'
+import { acceptedTypesIn, PROVABLE_TYPES, unprovableType } from '../../../src/shared/accepted-types'
 import { UUID } from '../../../src/shared/formats'
 import { TARGETS, type TargetEnvironment } from '../../../src/shared/values'
+import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
 import type { JobResult, Outbox } from '../queue/outbox'
@@ -32,6 +36,7 @@ import {
   choiceIn,
   configuration,
   countIn,
+  countOrNoneIn,
   secondsIn,
   type ConnectionConfig,
   type ConnectionSecrets,
@@ -47,6 +52,8 @@ export interface FileSettings {
   folders: string[]
   /** milliseconds for which a file at a path must have been unchanged */
   settleMs: number
+  /** content types that may leave, judged by the bytes of a file; undefined: all */
+  accepted?: readonly string[]
   /** how a truncated file (its structure proves that bytes are missing) is handled: refused, or sent with a warning */
   cutShort: 'refuse' | 'warn'
 }
@@ -147,6 +154,7 @@ export function openConnection(
       settings,
       sharedLimitsOf(settings, id),
       outbox?.rateLimiter(settings.perFiveMinutes),
+      id === undefined ? undefined : activityOf(id),
     ),
     ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
@@ -163,8 +171,20 @@ export function openConnection(
       folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
       settleMs: 1000 * secondsIn(config, 'settleSeconds', SETTLE_SECONDS),
       cutShort: choiceIn(config, 'cutShort'),
+      ...acceptedOf(config),
     },
   }
+}
+
+function acceptedOf({ acceptOnly = '' }: ConnectionConfig): Pick<FileSettings, 'accepted'> {
+  const accepted = acceptedTypesIn(acceptOnly)
+  const unprovable = unprovableType(accepted)
+  if (unprovable !== undefined)
+    throw configuration(
+      `${labelOf('acceptOnly')} has a type that the bytes of a file cannot prove. Use only ${PROVABLE_TYPES.join(', ')}, or leave it empty.`,
+      'acceptOnly',
+    )
+  return accepted.length === 0 ? {} : { accepted }
 }
 
 const sharedLimits = new Map<string, { account: string; limits: SharedLimits }>()
@@ -184,10 +204,11 @@ function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): Shared
   return limits
 }
 
-/** Forgets the shared limits and the direct messages of a redox-config node that was removed. */
+/** Forgets the shared limits, the direct messages and the activity of a redox-config node that was removed. */
 export function forgetConnection(id: string): void {
   sharedLimits.delete(id)
   forgetDirectMessages(id)
+  forgetActivity(id)
 }
 
 /** Warning for the log: a connection with Redox credentials sends its messages to the sandbox. */
@@ -257,7 +278,11 @@ function settingsOf(
       concurrency: countIn(config, 'sendsAtOnce', DEFAULT_SLOTS.concurrency),
       waitingBytes: bytesIn(config, 'waitingMb', DEFAULT_SLOTS.waitingBytes),
     },
-    perFiveMinutes: Number(config.perFiveMinutes || 0) === 0 ? 0 : countIn(config, 'perFiveMinutes', 1),
+    perFiveMinutes: countOrNoneIn(
+      config,
+      'perFiveMinutes',
+      choiceIn(config, 'delivery') === 'durable' ? REDOX_QUOTA : 0,
+    ),
   }
 }
 

@@ -11,6 +11,8 @@ type Options = { [C in Extract<Fields, { kind: 'choice' }> as C['name']]: C['opt
 type Secret = Extract<Fields, { kind: 'secret' }>['name']
 /** Names of the settings that are numbers above 0. */
 type Amount = Extract<Fields, { checks: readonly ['amount', ...string[]] }>['name']
+/** Names of the settings that are numbers above 0, or 0 for no limit. */
+type AmountOrNone = Extract<Fields, { checks: readonly ['amountOrNone'] }>['name']
 /** Names of the settings that are sizes, in KB or MB. */
 type Size = Extract<Fields, { bytes: number }>['name']
 type Saved = Exclude<Fields['name'], Secret | 'name'> | 'environmentType'
@@ -19,7 +21,7 @@ type Saved = Exclude<Fields['name'], Secret | 'name'> | 'environmentType'
  * Saved settings of a redox-config node. A value may be `${NAME}`, which Node-RED replaces by an environment variable
  * at start.
  */
-export type ConnectionConfig = { [N in Saved]?: N extends Amount ? string | number : string }
+export type ConnectionConfig = { [N in Saved]?: N extends Amount | AmountOrNone ? string | number : string }
 
 export type ConnectionSecrets = { [N in Secret]?: string }
 
@@ -105,4 +107,19 @@ export const countIn = (config: ConnectionConfig, name: Amount, fallback: number
 export function bytesIn(config: ConnectionConfig, name: Size, fallback: number): number {
   const unit = unitOf(name)
   return Math.round(amountIn(config, name, fallback / unit) * unit)
+}
+
+/**
+ * Returns the whole number of a setting in which 0 means no limit; the fallback if the setting is empty.
+ * @throws RedoxError REDOX_CONFIGURATION for other values
+ */
+export function countOrNoneIn(config: ConnectionConfig, name: AmountOrNone, fallback: number): number {
+  const value = String(config[name] ?? '').trim()
+  if (value === '') return fallback
+  const number = Number(value)
+  if (Number.isFinite(number) && number >= 0) return number === 0 ? 0 : Math.max(1, Math.floor(number))
+  throw configuration(
+    `${labelOf(name)} is neither 0 nor a number above 0. Correct it in the connection.`,
+    name,
+  )
 }

@@ -9,7 +9,7 @@ import type {
   SampledField,
 } from '../../../src/shared/dialog-api'
 import type { TargetEnvironment } from '../../../src/shared/values'
-import { environmentOf } from '../connection/connection'
+import { environmentOf, type Connection } from '../connection/connection'
 import { fieldNamed } from '../fields/conditions'
 import { fieldAt } from '../fields/lookup'
 import type { Field, Table } from '../fields/types'
@@ -38,7 +38,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
       const inputs = new SampleInputs(RED, table, form, sampled)
       const prepare = await sendNode.load()
       const prepared = await prepare({
-        connection,
+        connection: acceptingSamples(connection),
         inputs,
         signal: new AbortController().signal,
         fingerprints: new Fingerprints(),
@@ -59,6 +59,12 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
     const { code, message } = error
     return { requests: [], problems: [], warnings, sampled, error: { code, message } }
   }
+}
+
+/** The sample file must not be judged by *Accept only*: only the flow knows the files that it will send. */
+const acceptingSamples = (connection: Connection): Connection => {
+  const { accepted: _accepted, ...files } = connection.files
+  return { ...connection, files }
 }
 
 // ---- Problems in terms of the form ------------------------------------------------------------------------

@@ -74,6 +74,7 @@ export const settings = table('redox-config', 1, [
   ...section('machine', [
     { name: 'folders', kind: 'text', icon: 'folder-open', lines: true },
     amount('settleSeconds', 'pause', {}),
+    { name: 'acceptOnly', kind: 'text', icon: 'filter', lines: true, checks: ['acceptOnly'] },
     { name: 'cutShort', kind: 'choice', icon: 'scissors', options: ['refuse', 'warn'] },
   ]),
   ...section('network', [
@@ -134,7 +135,7 @@ export const settings = table('redox-config', 1, [
     amount('retryFor', 'clock-o', {}),
     { name: 'repeatUnknown', kind: 'choice', icon: 'question-circle-o', options: ['no', 'yes'] },
     { name: 'otherAnswers', kind: 'choice', icon: 'comment-o', options: ['unknown', 'accepted'] },
-    amount('perFiveMinutes', 'tachometer', {}),
+    { name: 'perFiveMinutes', kind: 'text', icon: 'tachometer', checks: ['amountOrNone'] },
     size('waitingMb', 'inbox', MB),
   ]),
   ...section('hosts', [

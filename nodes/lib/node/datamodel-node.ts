@@ -11,6 +11,7 @@ import {
 } from '../../../src/message/datamodel'
 import type { FieldValue } from '../../../src/message/fields'
 import { contentProblems } from '../../../src/message/urls'
+import { assertAcceptedData } from './accepted-data'
 import { fieldValues, fileValues } from './field-values'
 import { inTermsOfForm } from './inputs'
 import { Semaphore } from '../../../src/redox/semaphore'
@@ -59,6 +60,7 @@ async function prepare(task: PrepareInput, { model, severalFiles }: DataModelNod
   draft.warnings.forEach((warning) => task.warn(warning))
   // The value of the field *Data* may refer to uploaded files, too.
   draft.problems.push(...contentProblems(draft.message.body, uploadHosts(task)))
+  await assertAcceptedData(task, draft.message)
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return {
     kind: 'message',

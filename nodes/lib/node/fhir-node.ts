@@ -2,6 +2,7 @@ import { badInput } from '../../../src/errors'
 import { draftFhir } from '../../../src/message/fhir'
 import type { FhirOperation } from '../../../src/message/fhir-operations'
 import { assertFhirKey } from '../../../src/redox/settings'
+import { assertAcceptedData } from './accepted-data'
 import { fieldValues } from './field-values'
 import { chooseWays, takeFiles } from './file-input'
 import { oneOf, inTermsOfForm, type Inputs } from './inputs'
@@ -33,6 +34,7 @@ async function prepare(task: PrepareInput, { operations }: FhirNode): Promise<Pr
     },
     connection.sender,
   )
+  await assertAcceptedData(task, draft.message)
   draft.warnings.forEach((warning) => task.warn(warning))
   return { kind: 'message', draft: inTermsOfForm(draft, inputs), isText: false }
 }

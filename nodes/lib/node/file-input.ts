@@ -1,4 +1,5 @@
 import { badInput } from '../../../src/errors'
+import { assertAllText, isPlainText } from '../../../src/file/accepted-types'
 import {
   takeFile,
   takePath,
@@ -70,12 +71,14 @@ export async function takeFiles(
 
 /** Returns file name, MIME type and Redox file type (such as `PDF`) from the node's fields. */
 async function hintsOf({ inputs, connection }: PrepareInput): Promise<FileHints> {
+  const { accepted } = connection.files
   const filename = await inputs.text('filename')
   const contentType = await inputs.text('contentType')
   const fileType = await inputs.text('redoxFileType')
   return {
     where: inputs.where('file'),
     maxBytes: maxFileSize(connection.client.settings.limits),
+    ...(accepted !== undefined && { accepted }),
     ...(filename !== undefined && { filename }),
     ...(contentType !== undefined && { contentType }),
     ...(fileType !== undefined && { fileType }),
@@ -117,6 +120,8 @@ async function takeOne(
           onSettled: task.admitted,
         })
       : await takeFile(value, hints)
+  if (hints.accepted !== undefined && file.kind === 'file' && isPlainText(file))
+    await assertAllText(file, hints.where)
   if (cutShort !== undefined) reportCutShort(task, cutShort)
   warnings.forEach((warning) => task.warn(warning))
   return file

@@ -18,6 +18,7 @@ import {
 import type { Acceptance } from './acceptance'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
+import { folderSize } from './folder-size'
 import { fileMissing, messageLost } from './errors'
 import { bytes, del, json, KEY, put, under, type Change } from './keys'
 import type { Retention } from './retention'
@@ -53,6 +54,10 @@ export class LevelAdmin implements AdminStore {
 
   async counts(): Promise<Record<MessageState, number>> {
     return { ...this.database.counters.states }
+  }
+
+  size(): Promise<number> {
+    return folderSize(this.database.folder)
   }
 
   // ---- Deciding ---------------------------------------------------------------------------------------

@@ -83,6 +83,10 @@ export class LevelQueue implements QueueStore {
     return this.parts.retention.purge(before, now)
   }
 
+  sweep(now: number): Promise<void> {
+    return this.parts.retention.sweep(now)
+  }
+
   rateLimiter(perFiveMinutes: number): RateLimiter {
     return new LocalRateLimiter(perFiveMinutes, this.#requests)
   }

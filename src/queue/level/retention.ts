@@ -8,6 +8,8 @@ import { indexKeysOf, type LevelRow } from './rows'
 
 const NEW_FILE_MS = 3_600_000
 const FORGOTTEN_AT_ONCE = 100
+/** Number of messages whose deletion at once frees enough space, about 4 KB each, to rewrite the tables. */
+const COMPACTED_FROM = 1000
 /** Greatest number of batches that are deleted in one run, to free space. */
 const FORGETTINGS = 10
 
@@ -33,7 +35,9 @@ export class Retention {
       await this.database.alone(() => this.forget(ids))
       purged += ids.length
     }
-    await this.#sweep(now)
+    // Deleted contents take up space until LevelDB rewrites the tables that contain them, which it does by itself only
+    // when much is written.
+    if (purged >= COMPACTED_FROM) await this.#compact()
     return purged
   }
 
@@ -48,8 +52,7 @@ export class Retention {
       if (ids.length === 0) return
       await this.database.alone(() => this.forget(ids))
       if (await reserve.hasRoomFor(reserve.refused)) return
-      // Deleted data takes up space until LevelDB rewrites the tables that contain it.
-      await this.database.compact({ gt: 'content!', lt: under('content').lt })
+      await this.#compact()
       if (await reserve.hasRoomFor(reserve.refused)) return
     }
   }
@@ -96,6 +99,10 @@ export class Retention {
     await this.database.write(changes, { count })
   }
 
+  #compact(): Promise<void> {
+    return this.database.compact({ gt: 'content!', lt: under('content').lt })
+  }
+
   /** Returns the ids of messages that ended before a time, oldest first. */
   async #ended(before: number, isWanted: (row: LevelRow) => boolean, limit: number): Promise<string[]> {
     const ids: string[] = []
@@ -104,8 +111,8 @@ export class Retention {
     return ids
   }
 
-  /** Removes unfinished files, and files whose message was never accepted. */
-  async #sweep(now: number): Promise<void> {
+  /** Removes unfinished files, and files whose message was never accepted, see {@link QueueStore.sweep}. */
+  async sweep(now: number): Promise<void> {
     const used = new Set<string>()
     for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1] ?? '')
     await this.database.assertInPlace()

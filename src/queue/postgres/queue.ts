@@ -173,8 +173,11 @@ export class PostgresQueue implements QueueStore {
       const [row] = await this.connection.ask<{ gone: number }>(text, values)
       last = present(row, 'the answer of redox.forget').gone
     }
-    await this.connection.ask('SELECT redox.forget_files($1, $2)', [now - AN_HOUR_MS])
     return purged
+  }
+
+  async sweep(now: number): Promise<void> {
+    await this.connection.ask('SELECT redox.forget_files($1, $2)', [now - AN_HOUR_MS])
   }
 
   rateLimiter(perFiveMinutes: number): RateLimiter {

@@ -36,6 +36,7 @@ describe('embedded store: clock', () => {
         await one.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('x') }, one.clock.now())
         await one.markAnnounced(held!.id)
         assert.equal(await one.purge(one.clock.now() - HOUR, one.clock.now()), 0)
+        await one.sweep(one.clock.now())
         await one.accept(message(Buffer.from('x'), ['fresh']))
         await one.recordAccess(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())

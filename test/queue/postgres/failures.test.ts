@@ -54,6 +54,7 @@ describe('PostgreSQL store: errors for an operator', function () {
     assert.equal((await store.claim(hold('me'))).length, 1)
     await store.putFile('f', chunksOf('a'))
     await store.purge(1, 1)
+    await store.sweep(1)
     // A database administrator revokes a privilege while the store is open.
     await sql(`REVOKE INSERT ON redox.message FROM ${role}`, database)
     const { message: later } = await failureOf(store.accept(message('m2', 'a')), 'REDOX_STORE_UNAVAILABLE')

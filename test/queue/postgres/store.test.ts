@@ -149,14 +149,14 @@ describe('PostgreSQL store shared by several instances', function () {
     }
   })
 
-  it('never accepts a message whose file a purge has just deleted', async () => {
+  it('never accepts a message whose file a sweep has just deleted', async () => {
     const [store, other] = (await openMany(2)) as [PostgresStore, PostgresStore]
     await failureOf(store.accept({ ...message('m', 'a'), files: ['nowhere'] }), 'REDOX_STORE_LOST')
     for (let round = 0; round < 20; round++) {
       const name = `f${round}`
       await store.putFile(name, chunksOf('x'))
       const accepting = store.accept({ ...message(name, name), files: [name] }).catch(() => undefined)
-      await Promise.all([accepting, other.purge(0, Date.now() + 2 * 3_600_000)])
+      await Promise.all([accepting, other.sweep(Date.now() + 2 * 3_600_000)])
       const [found] = await store.find({ id: name, limit: 1 })
       assert.equal(await store.hasFile(name), found !== undefined)
     }
@@ -172,7 +172,7 @@ describe('PostgreSQL store shared by several instances', function () {
     const store = await open()
     await sql(`INSERT INTO redox.file (queue, name, stored_at) VALUES ('${queue}', 'half', 1)`)
     assert.equal(await store.hasFile('half'), false)
-    await store.purge(0, Date.now())
+    await store.sweep(Date.now())
     assert.deepEqual(await sql(`SELECT * FROM redox.file WHERE queue = '${queue}'`), [])
   })
 
@@ -194,6 +194,7 @@ describe('PostgreSQL store shared by several instances', function () {
     await other.accept(message('m', 'a'))
     await other.applyAction('m', 'discard', { who: 'ann', reason: '', now: 1 })
     await other.purge(2, Date.now() + 1e9)
+    await other.sweep(Date.now() + 1e9)
     assert.equal(await one.hasFile('f'), true)
     assert.equal((await one.counts()).waiting, 1)
     await one.rateLimiter(1).acquire(never)
