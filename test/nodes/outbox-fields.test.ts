@@ -80,7 +80,11 @@ describe('fields in the answers of the outbox', function () {
     }
 
     await admin.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '2' }))
-    redox.script('send', reply(500, {}, { 'redox-trace-id': TRACE_ID }), DOWN)
+    redox.script(
+      'send',
+      reply(500, {}, { 'redox-trace-id': TRACE_ID }),
+      reply(503, {}, { 'retry-after': '3' }),
+    )
     for (const number of [1, 2]) {
       await admin.press({ documentId: 'doc-0' })
       await eventually('it failed', async () => {
@@ -92,11 +96,15 @@ describe('fields in the answers of the outbox', function () {
       })
     }
     await overview()
+    // A message that still waits would be accepted for durable delivery after the deploy, before the messages below.
+    redox.script('send', TAKEN)
+    await eventually('no direct message waits', async () =>
+      ((await admin.get('direct'))['messages'] as Json[]).every(({ state }) => state === 'unknown'),
+    )
 
     await admin.deploy(redox.url)
     const failedOnce = async (id: string): Promise<void> =>
       eventually('it failed', async () => (await admin.get(`messages/${id}`))['attempts'] === 1)
-    redox.script('send', TAKEN)
     const delivered = (await admin.accept({ documentId: 'doc-1', destination: OTHER_DESTINATION }))[
       'id'
     ] as string
