@@ -110,6 +110,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.counts()
   }
 
+  size(): Promise<number> {
+    return this.admin.size()
+  }
+
   applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void> {
     return this.admin.applyAction(id, action, context, terms)
   }

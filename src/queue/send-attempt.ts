@@ -1,4 +1,5 @@
 import { RedoxError } from '../errors'
+import { messageFacts, type MessageFacts } from '../redox/activity'
 import type { RedoxClient } from '../redox/client'
 import type { CheckpointHooks, Progress } from '../redox/client-types'
 import { identifiersOf } from '../redox/identifiers'
@@ -40,6 +41,8 @@ export class SendAttempt {
   /** true: another process has claimed the message, and will settle it */
   #isLost = false
 
+  #facts: MessageFacts = {}
+
   constructor(
     private readonly sealedStore: SealedStore,
     private readonly stored: StoredMessage,
@@ -57,13 +60,28 @@ export class SendAttempt {
   }
 
   /**
-   * Runs the attempt.
+   * Runs the attempt, and counts its settlement.
    * @throws RedoxError if the lease was lost, so that another process settles the message
    */
   async run(): Promise<Settlement> {
+    const settlement = await this.#run()
+    const { activity } = this.options.sendOptions.client
+    if (settlement.state === 'waiting') activity.retried(settlement.reason)
+    else
+      activity.messageEnded({
+        ...this.#facts,
+        delivery: 'durable',
+        ...(settlement.state === 'parked' && { code: settlement.reason }),
+        seconds: Math.max(0, this.sealedStore.store.clock.now() - this.stored.acceptedAt) / 1000,
+      })
+    return settlement
+  }
+
+  async #run(): Promise<Settlement> {
     const { client } = this.options.sendOptions
     try {
       const content = await this.sealedStore.contentOf(this.stored)
+      this.#facts = factsOf(content)
       const known = await this.sealedStore.recordOf(this.stored)
       this.#resume(content, known)
       const obstacle = this.#obstacle(content, known.allowedAccount)
@@ -170,6 +188,13 @@ export class SendAttempt {
     return this.sealedStore.sealRecord(this.stored.id, this.#notes)
   }
 }
+
+const factsOf = ({ message: { operation, files: places }, files, isText }: JobContent): MessageFacts =>
+  messageFacts(
+    operation,
+    places.map(({ way }, index) => ({ way, size: files[index]?.size })),
+    isText,
+  )
 
 const failureOf = ({ code, message, cause }: RedoxError): StoredFailure => ({ code, message, cause })
 

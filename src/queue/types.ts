@@ -267,6 +267,11 @@ export interface AdminStore {
   /** Returns the destinations that have open or parked messages, or are paused. */
   destinations(): Promise<DestinationState[]>
   counts(): Promise<Record<MessageState, number>>
+  /**
+   * Returns the number of bytes that the store occupies: the files in the folder of an embedded store, without the disk
+   * reserve, or the tables and indexes in the schema of a database, with the messages of all connections in it.
+   */
+  size(): Promise<number>
 
   /**
    * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded

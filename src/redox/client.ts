@@ -27,6 +27,7 @@ import type {
   AttemptOptions,
   UploadResult,
 } from './client-types'
+import { Activity } from './activity'
 import { pauseTooLong, stoppedBeforeSending } from './attempt-errors'
 import { publicFacts, publicHeaders } from './public-facts'
 import {
@@ -70,8 +71,14 @@ export class RedoxClient {
    * Creates the client for a deployed connection.
    * @param sharedLimits limits shared with the previous clients of this connection
    * @param rateLimiter rate limiter shared by several processes; default: one for this process
+   * @param activity counts of the connection, shared with the previous clients of this connection
    */
-  constructor(settings: RedoxSettings, sharedLimits = newSharedLimits(settings), rateLimiter?: RateLimiter) {
+  constructor(
+    settings: RedoxSettings,
+    sharedLimits = newSharedLimits(settings),
+    rateLimiter?: RateLimiter,
+    readonly activity = new Activity(''),
+  ) {
     this.settings = settings
     this.#requests = new RequestSpecs(settings)
     this.#http = new Http(settings.http, settings.slots.concurrency)
@@ -81,9 +88,10 @@ export class RedoxClient {
     this.#preparationSlots.limits = settings.slots
     this.uploadOrigins = sharedLimits.uploadOrigins
     this.#rateLimiter = rateLimiter ?? new LocalRateLimiter(settings.perFiveMinutes, sharedLimits.requests)
-    this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
+    const fetchToken = tokenFetcher(settings.credentials, (url, body) =>
       this.#request(tokenRequest(url, body), { signal: this.#closing.signal }).then(({ answer }) => answer),
     )
+    this.#fetchToken = (previous) => watched(fetchToken(previous), activity)
     this.#tokens = new TokenCache(this.#fetchToken)
   }
 
@@ -333,7 +341,11 @@ export class RedoxClient {
     onProgress({ phase: phaseOf(request), sent: 0, total: request.body.length })
     const tokenSecrets = (): string[] => this.#tokens.secrets()
     const context = { http: this.#http, settings, token, tokenSecrets, signal, onProgress }
+    const began = performance.now()
     const result = await attemptRequest(request, context)
+    const failure = 'error' in result ? result.error.code : undefined
+    const seconds = (performance.now() - began) / 1000
+    this.activity.requestEnded({ kind: request.kind, code: failure, seconds, bytes: request.body.length })
     if (!('error' in result)) return result
     if (result.renewsToken && token !== undefined) this.#tokens.invalidate(token)
     const { code, cause } = result.error
@@ -349,6 +361,18 @@ interface OneRequest extends AttemptOptions {
 }
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
+
+/** Records the outcome of a request for an access token. */
+async function watched<T>(fetching: Promise<T>, activity: Activity): Promise<T> {
+  try {
+    const token = await fetching
+    activity.tokenObtained()
+    return token
+  } catch (error) {
+    activity.tokenFailed(error instanceof RedoxError ? error.code : 'REDOX_INTERNAL')
+    throw error
+  }
+}
 
 /** Runs `judge`. If it throws, adds the number of HTTP requests and the start time of the last attempt to the error. */
 function withAttempts<T>(detail: { attempts: number; at: string }, judge: () => T): T {

@@ -25,7 +25,7 @@ export function deliverDirect(
   options: DirectOptions,
 ): Promise<SendResult> {
   return client.inSlot(slotDemandOf(message), options, (inSlot) => {
-    const retries = new Retries(client.settings.retry, inSlot)
+    const retries = new Retries(client, inSlot)
     const uploaded: Record<number, UploadResult> = {}
     const checkpoints: CheckpointHooks = {
       uploaded,
@@ -49,9 +49,7 @@ export function uploadDirect(
   { kind, ...options }: DirectOptions & { kind: UploadKind },
 ): Promise<UploadResult> {
   return client.inSlot(uploadSlotDemandOf(file), options, (inSlot) =>
-    new Retries(client.settings.retry, inSlot).run((limits) =>
-      client.upload(file, kind, { ...inSlot, ...limits }),
-    ),
+    new Retries(client, inSlot).run((limits) => client.upload(file, kind, { ...inSlot, ...limits })),
   )
 }
 
@@ -81,11 +79,13 @@ class Retries {
    */
   #unknown: RedoxError | undefined
   #last: RedoxError | undefined
+  private readonly policy: RetryPolicy
 
   constructor(
-    private readonly policy: RetryPolicy,
+    private readonly client: RedoxClient,
     private readonly options: DirectOptions,
   ) {
+    this.policy = client.settings.retry
     this.#giveUpAt = this.#deadline()
   }
 
@@ -109,7 +109,9 @@ class Retries {
       } catch (error) {
         if (error instanceof RedoxError && error.cause.attempts !== undefined)
           this.options.onFailure?.(error.code)
-        await this.#wait(this.#waitAfter(error))
+        const wait = this.#waitAfter(error)
+        if (error instanceof RedoxError) this.client.activity.retried(error.code)
+        await this.#wait(wait)
       }
     }
   }

@@ -5,6 +5,7 @@ import type { DestinationState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir-operations'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
 import { newSharedLimits, type SharedLimits } from '../../../src/redox/shared-limits'
+import { activityOf, forgetActivity } from '../../../src/redox/activity'
 import { forgetDirectMessages } from '../../../src/redox/direct-messages'
 import { RedoxClient } from '../../../src/redox/client'
 import {
@@ -153,6 +154,7 @@ export function openConnection(
       settings,
       sharedLimitsOf(settings, id),
       outbox?.rateLimiter(settings.perFiveMinutes),
+      id === undefined ? undefined : activityOf(id),
     ),
     ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
@@ -190,10 +192,11 @@ function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): Shared
   return limits
 }
 
-/** Forgets the shared limits and the direct messages of a redox-config node that was removed. */
+/** Forgets the shared limits, the direct messages and the activity of a redox-config node that was removed. */
 export function forgetConnection(id: string): void {
   sharedLimits.delete(id)
   forgetDirectMessages(id)
+  forgetActivity(id)
 }
 
 /** Warning for the log: a connection with Redox credentials sends its messages to the sandbox. */

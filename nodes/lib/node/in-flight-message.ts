@@ -1,5 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { MessageFacts } from '../../../src/redox/activity'
 import type { DirectMessage, DirectMessages } from '../../../src/redox/direct-messages'
 import type { Progress } from '../../../src/redox/client-types'
 
@@ -55,6 +56,8 @@ export class InFlightMessage {
   outcome: InFlightOutcome | undefined
   /** name of the environment; `''` until the connection is open */
   environment = ''
+  /** facts of the prepared message for its count */
+  facts: MessageFacts = {}
   #direct: DirectMessage | undefined
   #statusEntry: StatusEntry | undefined
   #isSending = false

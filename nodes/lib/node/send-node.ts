@@ -15,6 +15,7 @@ import type { Prepare } from './prepare-types'
 import type * as SendOrQueue from './send-or-queue'
 import { messageSize } from './message-size'
 import { migrated } from '../runtime/migrations'
+import { countEnd } from './count-end'
 import { completeMessage, withAnswer } from './complete-message'
 import { Status } from './status'
 import {
@@ -98,7 +99,7 @@ class SendNodeState implements Subscriber {
   constructor(
     readonly RED: NodeAPI,
     readonly node: Node,
-    private readonly type: SendNodeType,
+    readonly type: SendNodeType,
     readonly saved: SendNodeDef,
   ) {
     const { table, load } = type
@@ -250,7 +251,10 @@ class Input {
 
   #begin(): InFlightMessage {
     const before = lastMessageEnd.get(this.sender.nodeKey)
-    return new InFlightMessage(this.msg, (work) => this.sender.run(work, before, this.#fingerprints))
+    const { RED, saved, type } = this.sender
+    const message = new InFlightMessage(this.msg, (work) => this.sender.run(work, before, this.#fingerprints))
+    countEnd(message, configNodeOf(RED, saved.connection), type.table.type === 'redox-upload')
+    return message
   }
 
   #follow(work: InFlightMessage): void {

@@ -2,8 +2,9 @@ import type { NodeMessageInFlow } from 'node-red'
 import { destinationOf } from '../../../src/queue/jobs'
 import type { JobResult } from '../../../src/queue/sender'
 import { keysUpTo, type JsonObject } from '../../../src/message/json'
-import { validMessage } from '../../../src/message/prepared'
+import { validMessage, type PreparedMessage } from '../../../src/message/prepared'
 import { EventLoopBudget } from '../../../src/event-loop'
+import { messageFacts, type MessageFacts } from '../../../src/redox/activity'
 import { referenceFor } from '../../../src/redox/uploads'
 import type { SendResult } from '../../../src/redox/client-types'
 import type { RedoxClient } from '../../../src/redox/client'
@@ -36,12 +37,13 @@ export async function queueMessage(
   { draft, isText }: PreparedSend,
   { client, environment, account, outbox }: OutboxConnection,
   owner: string,
-  { msg }: InFlightMessage,
+  work: InFlightMessage,
 ): Promise<{ id: string; destination: string }> {
   const message = validMessage(draft)
+  work.facts = factsOf(message, isText)
   await client.assertDeliverable(message)
   const from = { owner, environment, account }
-  const id = await outbox.accept({ ...from, message, isText, msg: await plainProperties(msg) })
+  const id = await outbox.accept({ ...from, message, isText, msg: await plainProperties(work.msg) })
   return { id, destination: destinationOf(message) }
 }
 
@@ -144,6 +146,7 @@ async function upload(
   work: InFlightMessage,
 ): Promise<AnswerWithoutWarnings> {
   work.describe('upload', 'upload')
+  work.facts = messageFacts('upload', [{ way: 'upload', size: file.size }], false)
   const { signal, onProgress, onFailure } = work
   const options = { kind: uploadKind, signal, onProgress, onFailure }
   const uploaded = await uploadDirect(client, file, options)
@@ -169,6 +172,7 @@ async function send(
 ): Promise<AnswerWithoutWarnings> {
   const message = validMessage(draft)
   work.describe(message.operation, destinationOf(message))
+  work.facts = factsOf(message, isText)
   const { signal, onProgress, onFailure } = work
   const delivery = await deliverDirect(client, message, { signal, onProgress, onFailure })
   return answerOf(message.operation, delivery, isText)
@@ -194,6 +198,13 @@ function answerOf(operation: string, delivery: SendResult, isText: boolean): Ans
     },
   }
 }
+
+const factsOf = ({ operation, attachments }: PreparedMessage, isText: boolean): MessageFacts =>
+  messageFacts(
+    operation,
+    attachments.map(({ way, file }) => ({ way, size: file.size })),
+    isText,
+  )
 
 const wayOf = ([first = 'none', ...others]: string[]): string =>
   others.some((way) => way !== first) ? 'mixed' : first

@@ -19,6 +19,7 @@ import {
 import type { Acceptance } from './acceptance'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
+import { folderSize } from './folder-size'
 import { fileMissing, messageLost } from './errors'
 import { digits } from './identity'
 import { bytes, del, escaped, json, KEY, put, under, type Change } from './keys'
@@ -55,6 +56,10 @@ export class LevelAdmin implements AdminStore {
 
   async counts(): Promise<Record<MessageState, number>> {
     return { ...this.database.counters.states }
+  }
+
+  size(): Promise<number> {
+    return folderSize(this.database.folder)
   }
 
   // ---- Deciding ---------------------------------------------------------------------------------------

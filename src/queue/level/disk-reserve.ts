@@ -7,7 +7,8 @@ import { readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { asFailure, failed, diskFull } from './errors'
 
-const NAME = 'reserve'
+/** Name of the file that takes up the reserve. */
+export const RESERVE_FILE = 'reserve'
 /**
  * Greatest size of the reserve, in bytes. LevelDB merges about 20 MB at once when it frees space, and writes the merged
  * data before it removes the old files.
@@ -130,7 +131,7 @@ export class DiskReserve {
   }
 
   get #file(): string {
-    return path.join(this.folder, NAME)
+    return path.join(this.folder, RESERVE_FILE)
   }
 }
 

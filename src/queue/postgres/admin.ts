@@ -44,6 +44,12 @@ function ended(state: MessageState): string {
   return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
 }
 
+/** Bytes of all tables in the schema of the store, with their indexes and their values outside of the tables. */
+const SIZE = `
+  SELECT sum(pg_total_relation_size(c.oid)) AS bytes FROM pg_class c
+  WHERE c.relkind = 'r'
+    AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'redox.message'::regclass)`
+
 /** Admin functions of the PostgreSQL store: searches, actions of people, and the audit log. */
 export class PostgresAdmin implements AdminStore {
   constructor(
@@ -96,6 +102,11 @@ export class PostgresAdmin implements AdminStore {
       MessageState,
       number
     >
+  }
+
+  async size(): Promise<number> {
+    const [row] = await this.connection.rows<{ bytes: string }>(SIZE, [])
+    return Number(row?.bytes ?? 0)
   }
 
   async applyAction(

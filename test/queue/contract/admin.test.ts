@@ -1,5 +1,6 @@
 /** Contract tests of AdminStore, run with every kind of store. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import type { Action, StoredMessage } from '../../../src/queue/types'
 import {
   START,
@@ -24,6 +25,20 @@ import {
 } from './store'
 
 eachStore('admin', () => {
+  it('reports the bytes that the store occupies, which grow with its files', async () => {
+    const before = await store.size()
+    assert.ok(before > 0)
+    const chunk = randomBytes(1_000_000)
+    await store.putFile(
+      'f'.repeat(64),
+      (async function* () {
+        yield chunk
+      })(),
+    )
+    const grown = (await store.size()) - before
+    assert.ok(grown >= 1_000_000, String(grown))
+  })
+
   it('finds messages by each filter, and by all together, in the order of acceptance', async () => {
     await accept(
       free('m1', { destination: 'a', tags: ['x'], acceptedAt: START + 40 }),
