@@ -5,14 +5,18 @@
 import { STEPS } from '../src/shared/migrations'
 import { prepareConnection } from './dialog/connection'
 import { watchPointer } from './dialog/faults'
-import { prepareSender, takeOnlyConnection } from './dialog/sender'
+import { prepareOutbox, prepareSender, takeOnlyConnection } from './dialog/sender'
 import { shareConnectionOfExamples } from './examples'
 import { migrateNodes, watchVariables } from './flows'
 import { watchPalette } from './palette'
 import { labelOf } from './texts'
 import { of } from './validation/validators'
 
-const editor = { takeOnlyConnection, prepareSender, prepareConnection, label: labelOf, migrations: STEPS }
+const editor = {
+  ...{ takeOnlyConnection, prepareSender, prepareOutbox, prepareConnection },
+  label: labelOf,
+  migrations: STEPS,
+}
 const validators = { of }
 
 /** Globals that the HTML of the node types uses. */

@@ -33,8 +33,8 @@ const texts = await textsOf(DEFAULT_LANGUAGE)
  * @type {Record<string, import('./lib/table.mjs').KindNames>}
  */
 const KINDS = {
-  [DEFAULT_LANGUAGE]: { typed: 'typed input', choice: 'choice', text: 'text' },
-  de: { typed: 'TypedInput', choice: 'Auswahl', text: 'Text' },
+  [DEFAULT_LANGUAGE]: { typed: 'typed input', choice: 'choice', box: 'box', text: 'text' },
+  de: { typed: 'TypedInput', choice: 'Auswahl', box: 'Kästchen', text: 'Text' },
 }
 
 for (const from of ['nodes', 'plugins'])

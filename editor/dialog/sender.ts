@@ -20,8 +20,22 @@ export function takeOnlyConnection(node: EditorApi.EditorNode): void {
   if (usable.length === 1) node['connection'] = usable[0]
 }
 
+/** Prepares the dialog of the redox-outbox node, which has no preview. */
+export function prepareOutbox(node: EditorApi.EditorNode): void {
+  followConnection(node, prepareForm(node, 'node-input'))
+}
+
 export function prepareSender(node: EditorApi.EditorNode): void {
   const form = prepareForm(node, 'node-input')
+  const connection = followConnection(node, form)
+  hintOfFile(form)
+  preparePreview(form, node, connection)
+}
+
+/**
+ * Shows the environment of the connection that is chosen in the form. Returns a function that returns this connection.
+ */
+function followConnection(node: EditorApi.EditorNode, form: JQuery): () => EditorApi.EditorNode | undefined {
   // The editor has replaced the input by its own list of config nodes.
   const connection = (): EditorApi.EditorNode | undefined =>
     RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
@@ -36,8 +50,7 @@ export function prepareSender(node: EditorApi.EditorNode): void {
   }
   form.on('change', '#node-input-connection', tell)
   tell()
-  hintOfFile(form)
-  preparePreview(form, node, connection)
+  return connection
 }
 
 /** Shows the hint for the File field. The hint depends on where the file is read from. */

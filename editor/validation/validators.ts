@@ -25,7 +25,7 @@ export function of(type: string, name: string): EditorApi.Validator {
   if (!table || !field) throw new Error(`${type} has no field ${name}`)
   if (field.kind === 'node') return connectionRule(table, field)
   if (field.kind === 'secret') return validSecret(table, field)
-  const own = field.kind === 'typed' ? undefined : field.validator
+  const own = 'validator' in field ? field.validator : undefined
   if (own === 'secrets') return validSecretsOf(table, name)
   return own === 'keyId' ? validKeyId(table, field) : valid(table, field)
 }

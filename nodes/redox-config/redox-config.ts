@@ -105,6 +105,7 @@ export = function register(RED: NodeAPI): void {
       }))
     this.users = {}
     this.subscribe = (user, listener) => durable.subscribe(user, listener)
+    this.watch = (listener) => durable.watch(listener)
 
     if (/^\s*durable\s*$/i.test(saved.delivery ?? '')) durable.start()
     else durable.forgetParkedCount()

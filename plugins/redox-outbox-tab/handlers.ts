@@ -4,7 +4,7 @@
  */
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { discardStranded, moveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
-import type { Outbox } from '../../nodes/lib/queue/outbox'
+import { isKnownDestination, type Outbox } from '../../nodes/lib/queue/outbox'
 import { toWallTime } from '../../src/queue/store-clock'
 import { criteriaOf, decideAll, decideOne, matchingIds } from '../../src/queue/decisions'
 import { directConnections } from '../../src/redox/direct-messages'
@@ -24,7 +24,8 @@ import type {
 import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
 import { directMessages, directSummaries } from './direct'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
-import { given, parse, type Parsed } from './parse-request'
+import { given } from '../../nodes/lib/queue/request-schemas'
+import { parse, type Parsed } from './parse-request'
 import { AdminRefusal } from './refusal'
 
 export interface OutboxRequest {
@@ -125,8 +126,7 @@ export const HANDLERS = {
   pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
     const { destination, action, reason } = parse('pause', body)
     const { store, sender } = outboxOf(connection)
-    // Refuses an unknown destination: a pause for a misspelled one would have no effect, and the user would not notice.
-    if (!(await store.destinations()).some((known) => known.destination === destination))
+    if (!(await isKnownDestination(store, destination)))
       throw new AdminRefusal(
         404,
         'not_found',

@@ -1,5 +1,6 @@
 /** Schemas for the queries and bodies of the outbox's admin routes. Error texts never repeat data of the request. */
 import { z } from 'zod'
+import { destination, FILTER, reason } from '../../nodes/lib/queue/request-schemas'
 import { MOST_HOURS } from '../../src/queue/decisions'
 import { ACTIONS, STATES } from '../../src/queue/types'
 import { AdminRefusal } from './refusal'
@@ -15,36 +16,6 @@ const count = (atLeast: number, atMost: number) =>
     .transform(Number)
     .refine((number) => number >= atLeast && number <= atMost)
 
-/** Schema of a time: milliseconds since 1970, or a string that `Date.parse` accepts, such as ISO 8601. */
-const time = z
-  .union([z.string().max(40), z.number().int().min(0).max(1e15).transform(String)])
-  .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
-  .refine(Number.isFinite)
-
-/**
- * Schema of a reason: a string without line breaks. A reason is stored permanently, and control characters could forge
- * lines of a report.
- */
-const reason = z
-  .string()
-  .trim()
-  .min(1)
-  .max(200)
-  .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u)
-
-const destination = z.string().min(1).max(2000)
-
-const FILTER = {
-  state: z.enum(STATES).optional(),
-  destination: destination.optional(),
-  search: z.string().trim().min(1).max(200).optional(),
-  since: time.optional(),
-  till: time.optional(),
-  code: z
-    .string()
-    .regex(/^[\w-]{1,64}$/)
-    .optional(),
-}
 const DECISION = {
   action: z.enum(ACTIONS),
   reason,
@@ -129,12 +100,3 @@ export function parse<Name extends keyof Schemas>(name: Name, input: unknown): P
   if (success) return data as Parsed<Name>
   throw new AdminRefusal(400, 'bad_request', USAGE[name])
 }
-
-type Given<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }
-
-/**
- * Returns an object without its undefined properties: the types of a schema allow undefined, but the parameters of
- * other functions do not.
- */
-export const given = <T extends object>(values: T): Given<T> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never

@@ -231,6 +231,33 @@ export async function noteOverHttp({ pages, sandbox, deploy }, { prefix, flow, v
   }
 }
 
+/**
+ * Examples 14 and 15: sends a note that is parked, waits until the receiver of the tab is told of both troubles, and
+ * sends the note again.
+ * @param {string} receiver path of the receiver
+ * @returns {Action}
+ */
+export function alertThe(receiver) {
+  return async ({ pages, press, deploy }, { prefix, flow, visits }) => {
+    // The receiver is at the port of this Node-RED, and the page of example 15 comes after a second.
+    const values = /** @type {Record<string, string>} */ ({
+      WEBHOOK: `${pages}/${receiver}`,
+      PAGE_AFTER: String(1 / 60),
+    })
+    const withValue = (/** @type {{ name: string, value: string }} */ one) => ({
+      ...one,
+      value: values[one.name] ?? one.value,
+    })
+    await deploy(
+      flow.map((node) => (node.type === 'tab' ? { ...node, env: node.env?.map(withValue) } : node)),
+    )
+    await press(`${prefix}i`)
+    const isTold = await until(() => visits.ofAll(prefix, { v: 2 }))
+    await press(`${prefix}j`)
+    return isTold ? [] : ['the receiver was not told of the troubles']
+  }
+}
+
 /** @param {string} folder path of a folder that may not exist */
 const namesIn = async (folder) => {
   /** @type {string[]} */

@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import {
+  alertThe,
   fillInTheForm,
   meetTheFaults,
   noteOverHttp,
@@ -156,6 +157,17 @@ const COURSE = {
     run: noteOverHttp,
     arrives: [`${NOTE}: other bytes (Plain Text, embedded)`],
     reaches: { n: 2, d: 1, o: 1, p: 1, v: 1, x: 0 },
+  },
+  14: {
+    run: alertThe('redox-alert'),
+    arrives: [`${NOTE}: ${TEXT}`],
+    // The node tells of a parked message and of a stopped destination, and when each is over.
+    reaches: { n: 1, d: 1, s: 4, v: 4, e: 1, x: 1 },
+  },
+  15: {
+    run: alertThe('redox-page'),
+    arrives: [`${NOTE}: ${TEXT}`],
+    reaches: { n: 1, d: 1, v: 4, e: 1, x: 1 },
   },
 }
 

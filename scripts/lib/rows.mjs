@@ -53,6 +53,14 @@ export const rows = {
       '</select>',
     ]),
   /**
+   * Returns a box to tick.
+   * @type {Row}
+   */
+  box: (name, options, prefix, texts) =>
+    row({ name, options, prefix, texts }, ({ id, described }) => [
+      `<input type="checkbox" id="${id}"${described}>`,
+    ]),
+  /**
    * Returns a reference to a config node. The editor replaces the input by its own controls, and keeps its width.
    * @type {Row}
    */

@@ -10,7 +10,7 @@ const CONNECTION = 'redox-config'
  * @typedef {import('../../dist/nodes/lib/fields/types.js').Condition} Condition
  * @typedef {import('../../dist/nodes/lib/fields/types.js').NodeField} NodeField
  * @typedef {Record<'label' | 'hint' | 'example' | 'tip', Record<string, string>>} Texts of the catalogue
- * @typedef {{ typed: string, choice: string, text: string }} KindNames kinds of fields in the help
+ * @typedef {{ typed: string, choice: string, box: string, text: string }} KindNames kinds of fields in the help
  */
 
 /**
@@ -58,6 +58,8 @@ function rowOf(field, prefix, texts) {
       )
     case 'node':
       return rows.node(name, options, prefix, texts)
+    case 'box':
+      return rows.box(name, options, prefix, texts)
     case 'secret':
       return rows.text(name, { ...options, kind: 'password' }, prefix, texts)
     default:
@@ -122,6 +124,7 @@ function propertiesOf(field, validate) {
     const own = `${name}: { value: ${literal(value)}${validate} }`
     return [own, `${name}Type: { value: ${literal(valueType)} }`]
   }
+  if (field.kind === 'box') return [`${name}: { value: ${field.ticked === true} }`]
   const standard = field.kind === 'choice' ? field.options[0] : ''
   return [`${name}: { value: ${literal(standard)}${validate} }`]
 }
@@ -162,7 +165,7 @@ export function helpOf(fields, { label: labels, hint: hints }, kinds) {
     .map(({ name, hint: key, kind }) => {
       const hint = hints[key ?? name]
       const description = hint === undefined ? '' : `${escaped(hint)}.`
-      const kindName = kind === 'typed' || kind === 'choice' ? kinds[kind] : kinds.text
+      const kindName = kind === 'typed' || kind === 'choice' || kind === 'box' ? kinds[kind] : kinds.text
       const term = `${escaped(labels[name] ?? '')} <span class="property-type">${kindName}</span>`
       return `<dt>${term}</dt>\n<dd>${description}</dd>`
     })

@@ -128,6 +128,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.pause(destination, isPaused, context)
   }
 
+  tryNow(destination: string | undefined, context: AuditContext): Promise<number> {
+    return this.admin.tryNow(destination, context)
+  }
+
   recordAccess(id: string, context: AuditContext): Promise<void> {
     return this.admin.recordAccess(id, context)
   }

@@ -56,6 +56,25 @@ export interface DecisionAboutMany extends Decision {
   filter: MessageCriteria
 }
 
+/** Conditions under which many messages are decided on. */
+export interface DecideOptions {
+  /** signal that ends the run after the current message */
+  signal?: AbortSignal
+  /** undefined: messages may only be sent through the account that they were accepted for */
+  accounts?: AccountCheck
+  /** true: with any action, messages that may have arrived are skipped */
+  onlyCertain?: boolean
+  /** called for each message that is skipped, with the code of the reason */
+  onSkipped?: (id: string, code: SkipCode) => void
+}
+
+/**
+ * Reason why a message is skipped: it is in another state or no longer stored, it may have arrived, it is for another
+ * account, or its content cannot be decrypted.
+ */
+export type SkipCode =
+  'REDOX_STORE_LOST' | 'REDOX_OUTCOME_UNKNOWN' | 'REDOX_OTHER_ACCOUNT' | 'REDOX_STORE_UNREADABLE'
+
 /** Compares the account of messages with the account that the connection has now. The queue sender implements it. */
 export interface AccountCheck {
   isForOtherAccount(message: StoredMessage): Promise<boolean>
@@ -111,15 +130,13 @@ export async function matchingIds(
  * Applies a decision to the messages with the given ids, one after the other. Messages that no longer match the filter
  * are skipped.
  * @param ids see {@link matchingIds}
- * @param how `signal` ends the run after the current message; without `accounts`, messages may only be sent through the
- *   account that they were accepted for
  * @throws RedoxError REDOX_STORE_… if the store fails before any message was changed
  */
 export async function decideAll(
   sealedStore: SealedStore,
   ids: readonly string[],
   decision: DecisionAboutMany,
-  how: { signal?: AbortSignal; accounts?: AccountCheck } = {},
+  how: DecideOptions = {},
 ): Promise<DecisionResult> {
   const criteria = await criteriaOf(sealedStore, decision.filter)
   const states = statesFor(decision.filter, decision.action)
@@ -133,10 +150,15 @@ export async function decideAll(
     if (how.signal?.aborted) break
     try {
       const [message] = await sealedStore.store.find({ ...criteria, id, limit: 1 })
-      if (!message || !states.includes(message.state)) continue
-      const terms = await readable(termsAmongMany(sealedStore, message, decision, how.accounts))
-      if (terms && changesNothing(message, terms)) unchanged++
-      else if (terms && (await isDecided(sealedStore.store, message, decision, terms))) decided++
+      if (!message || !states.includes(message.state)) {
+        how.onSkipped?.(id, LOST)
+        continue
+      }
+      const terms = await readable(termsAmongMany(sealedStore, message, decision, how))
+      if (typeof terms === 'string') how.onSkipped?.(id, terms)
+      else if (changesNothing(message, terms)) unchanged++
+      else if (await isDecided(sealedStore.store, message, decision, terms)) decided++
+      else how.onSkipped?.(id, LOST)
     } catch (error) {
       if (decided === 0 || !(error instanceof RedoxError)) throw error
       return { ...result(), stoppedBy: error.code }
@@ -193,31 +215,36 @@ function statesFor({ state }: MessageCriteria, action?: Action): readonly Messag
   return action === undefined ? STATES : DEFAULT_STATES[action]
 }
 
-/** Returns the parameters of an action on one of many messages; undefined if the message is skipped. */
+const LOST = 'REDOX_STORE_LOST'
+const UNKNOWN = 'REDOX_OUTCOME_UNKNOWN'
+const OTHER_ACCOUNT = 'REDOX_OTHER_ACCOUNT'
+
+/** Returns the parameters of an action on one of many messages, or the reason why the message is skipped. */
 async function termsAmongMany(
   sealedStore: SealedStore,
   message: StoredMessage,
   decision: DecisionAboutMany,
-  accounts?: AccountCheck,
-): Promise<DecisionTerms | undefined> {
+  { accounts, onlyCertain }: DecideOptions,
+): Promise<DecisionTerms | SkipCode> {
   const { action, otherAccount: isAllowed } = decision
   const { code } = decision.filter
-  if (!DECIDABLE[action].includes(message.state)) return undefined
+  if (!DECIDABLE[action].includes(message.state)) return LOST
   const terms = termsOf(sealedStore.store, message, decision)
+  if (onlyCertain && (await mayHaveArrived(sealedStore, message))) return UNKNOWN
   if (action !== 'resend') return terms
-  if ((await mayHaveArrived(sealedStore, message)) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
-  if (message.reason === 'REDOX_OTHER_ACCOUNT' && code !== 'REDOX_OTHER_ACCOUNT') return undefined
+  if ((await mayHaveArrived(sealedStore, message)) && code !== UNKNOWN) return UNKNOWN
+  if (message.reason === OTHER_ACCOUNT && code !== OTHER_ACCOUNT) return OTHER_ACCOUNT
   if (accounts === undefined || !(await accounts.isForOtherAccount(message))) return terms
-  if (!isAllowed || code !== 'REDOX_OTHER_ACCOUNT') return undefined
+  if (!isAllowed || code !== OTHER_ACCOUNT) return OTHER_ACCOUNT
   return { ...terms, notes: await accounts.allowingThisAccount(message) }
 }
 
-/** Resolves with undefined, so that the message is skipped, if its content or attempt record cannot be decrypted. */
-async function readable(terms: Promise<DecisionTerms | undefined>): Promise<DecisionTerms | undefined> {
+/** Resolves with the reason to skip the message if its content or attempt record cannot be decrypted. */
+async function readable(terms: Promise<DecisionTerms | SkipCode>): Promise<DecisionTerms | SkipCode> {
   try {
     return await terms
   } catch (error) {
-    if (error instanceof RedoxError && error.code === 'REDOX_STORE_UNREADABLE') return undefined
+    if (error instanceof RedoxError && error.code === 'REDOX_STORE_UNREADABLE') return error.code
     throw error
   }
 }

@@ -60,7 +60,9 @@ export class DestinationBackoff {
       if (!destinations.has(destination)) this.#backoffs.delete(destination)
   }
 
-  clear(): void {
-    this.#backoffs.clear()
+  /** Ends the back-off of one destination; undefined: of all. */
+  clear(destination?: string): void {
+    if (destination === undefined) this.#backoffs.clear()
+    else this.#backoffs.delete(destination)
   }
 }

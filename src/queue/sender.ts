@@ -10,7 +10,7 @@ import { Maintenance, type QueueStats } from './maintenance'
 import { Notifier, type JobResult } from './notifier'
 import { pause, runPeriodically } from './periodic-task'
 import { maySendThrough, SendAttempt, type SendOptions } from './send-attempt'
-import type { DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
+import type { AuditContext, DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
 
 export type { JobResult, QueueStats, SendOptions }
 
@@ -99,10 +99,25 @@ export class QueueSender {
     this.retryNow()
   }
 
-  /** Ends the back-off of all destinations and claims at once, e.g. after a decision of a person. */
-  retryNow(): void {
-    this.#backoff.clear()
+  /**
+   * Ends the back-off and claims at once, e.g. after a decision of a person.
+   * @param destination undefined: of all destinations
+   */
+  retryNow(destination?: string): void {
+    this.#backoff.clear(destination)
     this.#wake()
+  }
+
+  /**
+   * Tries the waiting messages now: ends the back-off, and makes messages due that would be due later.
+   * @param destination undefined: of all destinations
+   * @returns number of messages that would have been due later
+   */
+  async tryNow(destination: string | undefined, by: Omit<AuditContext, 'now'>): Promise<number> {
+    const now = this.#store.clock.now()
+    const count = await this.#store.tryNow(destination, { ...by, now })
+    this.retryNow(destination)
+    return count
   }
 
   /** Resolves when the attempts that are in progress now have ended. */

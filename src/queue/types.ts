@@ -146,6 +146,9 @@ export interface DecisionTerms {
   seen?: Pick<StoredMessage, 'state' | 'reason' | 'endedAt'>
 }
 
+/** Subject of the audit log's line for `try-now` of all destinations. */
+export const ALL_DESTINATIONS = '*'
+
 /** User and reason of an action, for the audit log. */
 export interface AuditContext {
   who: string
@@ -160,8 +163,10 @@ export interface AuditLine {
   /** time by the wall clock (system time), in milliseconds since 1970 */
   at: number
   who: string
-  action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
-  /** id of a message, a destination, or the folder name of the replaced store (`-`: none) */
+  action: Action | 'pause' | 'resume' | 'try-now' | 'look' | 'move' | 'begin-new'
+  /**
+   * id of a message, a destination (`*`, with `try-now` only: all), or the folder name of the replaced store (`-`: none)
+   */
   subject: string
   /** reason that the person gave for the action */
   reason: string
@@ -290,6 +295,12 @@ export interface AdminStore {
   applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void>
   /** Pauses or resumes a destination, and writes a line of the audit log. */
   pause(destination: string, isPaused: boolean, context: AuditContext): Promise<void>
+  /**
+   * Makes the waiting messages that may be sent next due at once, and writes a line of the audit log.
+   * @param destination undefined: of all destinations
+   * @returns number of messages that would have been due later
+   */
+  tryNow(destination: string | undefined, context: AuditContext): Promise<number>
   /** Writes a line of the audit log, which records that a person looked at the content of a message. */
   recordAccess(id: string, context: AuditContext): Promise<void>
   /** Writes a line of the audit log, which records that this store replaces a store that could not be read. */

@@ -296,8 +296,8 @@ export interface AuditResponse {
 export interface AuditLineSummary {
   at: string
   who: string
-  action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
-  /** id of a message, a destination, or the name of a store */
+  action: Action | 'pause' | 'resume' | 'try-now' | 'look' | 'move' | 'begin-new'
+  /** id of a message, a destination (`*`: all), or the name of a store */
   subject: string
   reason: string
 }

@@ -12,7 +12,7 @@ const FOLDER = path.join(ROOT, 'examples')
 const CORE_TYPES = [
   ...['tab', 'group', 'comment', 'inject', 'debug', 'catch', 'complete', 'status', 'link in', 'link out'],
   ...['change', 'switch', 'function', 'template', 'delay', 'trigger', 'file', 'watch'],
-  ...['http in', 'http response'],
+  ...['http in', 'http response', 'http request'],
 ]
 
 interface FlowNode {

@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
 const NODES = path.join(__dirname, '../../nodes')
-const SENDERS = readdirSync(NODES).filter((set) => set.startsWith('redox-') && set !== 'redox-config')
+const OTHERS = ['redox-config', 'redox-outbox']
+const SENDERS = readdirSync(NODES).filter((set) => set.startsWith('redox-') && !OTHERS.includes(set))
 
 /**
  * Common order of the fields. A row contains the names of the same field in the two APIs. First come the fields that

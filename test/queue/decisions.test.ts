@@ -222,6 +222,32 @@ for (const kind of STORES)
       await assert.rejects(decide('extend'), RedoxError)
     })
 
+    it('can be limited to messages that have certainly not arrived, and say why each other is skipped', async () => {
+      const plain = await parked(DOWN)
+      const unknown = await parked(UNKNOWN, { unknown: failure(UNKNOWN) })
+      const other = await parked(OTHER)
+      const broken = await parked(DOWN)
+      const standing = { state: 'parked', reason: DOWN, dueAt: 0, announced: true } as const
+      await contents.store.setStatus(broken, { ...standing, notes: Buffer.from('not sealed at all') })
+      const ids = [plain, unknown, other, broken, 'gone']
+      const run = async (action: Action, onlyCertain: boolean): Promise<[object, string[][]]> => {
+        const skipped: string[][] = []
+        const decision = { action, reason: 'long outage', who: 'ann', filter: { state: 'parked' as const } }
+        const onSkipped = (id: string, code: string): void => void skipped.push([id, code])
+        return [await decideAll(contents, ids, decision, { onlyCertain, onSkipped }), skipped]
+      }
+      const lost = ['gone', 'REDOX_STORE_LOST']
+      assert.deepEqual(await run('resend', false), [
+        { decided: 1, left: 4 },
+        [[unknown, UNKNOWN], [other, OTHER], [broken, 'REDOX_STORE_UNREADABLE'], lost],
+      ])
+      assert.deepEqual(await run('discard', true), [
+        { decided: 1, left: 4 },
+        [[plain, 'REDOX_STORE_LOST'], [unknown, UNKNOWN], [broken, 'REDOX_STORE_UNREADABLE'], lost],
+      ])
+      assert.deepEqual((await run('discard', false))[0], { decided: 2, left: 3 })
+    })
+
     it('leave messages that are being moved to another store, and unreadable ones', async () => {
       const moving = await parked(DOWN)
       const { dueAt } = await get(moving)

@@ -27,6 +27,7 @@ import { TARGETS, type TargetEnvironment } from '../../../src/shared/values'
 import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
+import type { ConnectionReport } from './durable-connection'
 import type { JobResult, Outbox } from '../queue/outbox'
 import type { SandboxAccess } from './sandbox-host'
 import {
@@ -98,6 +99,11 @@ export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   connection(): Promise<Connection>
   /** Subscribes a node to results and backlog of durable delivery. Returns a function that ends the subscription. */
   subscribe(user: Node, listener: Subscriber): () => void
+  /**
+   * Calls a listener with the state of durable delivery, about once a second. Returns a function that ends this. A
+   * connection that delivers directly makes no reports.
+   */
+  watch(listener: (report: ConnectionReport) => void): () => void
   /**
    * subscribed nodes by id. Node-RED reads this property: a Status node that watches one of these nodes also gets the
    * connection's status

@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { StoreWarning } from '../../../src/shared/values'
-import type { DestinationState, MessageState } from '../../../src/queue/types'
+import type { DeliveryStore, DestinationState, MessageState } from '../../../src/queue/types'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
@@ -37,6 +37,24 @@ export interface OutboxState {
   code?: RedoxErrorCode
 }
 
+/** State of a durable connection, for the redox-outbox node. Contains no patient data. */
+export interface ConnectionReport {
+  /** name of the redox-config node; empty if it has none */
+  name: string
+  state: OutboxState
+  /** status that the redox-config node shows */
+  status: NodeStatus
+  destinations: DestinationState[]
+  /** destinations with a late message */
+  late: string[]
+  /** error code of the last attempt to each destination that no message currently reaches */
+  failing: QueueStats['failing']
+  /** see {@link QueueStats.parkedSinceStart}; undefined while the store is not open */
+  parkedSinceStart?: number
+  /** store of the connection; undefined while it is not open */
+  store?: DeliveryStore
+}
+
 const deployed = new Map<string, DurableConnection>()
 /** Durable connections of this process, by the ids of their redox-config nodes. */
 export const durableConnections: ReadonlyMap<string, DurableConnection> = deployed
@@ -53,7 +71,7 @@ export class DurableConnection {
   #lateAfter = Infinity
   #isLate = false
   #isClosed = false
-  #shownStatus = ''
+  #status: NodeStatus = {}
   #parkedBefore = 0
   /** last value of {@link QueueStats.parkedSinceStart}; undefined if not known yet */
   #parkingsBefore: number | undefined
@@ -65,6 +83,7 @@ export class DurableConnection {
   #opened: Promise<void> = Promise.resolve()
   readonly #subscribers = new Map<string, Subscriber>()
   readonly #unsubscribe = new Map<string, () => void>()
+  readonly #watchers = new Set<(report: ConnectionReport) => void>()
   /** true from `flows:started` on: results are announced only then, because messages emitted earlier are lost */
   #areFlowsStarted = false
 
@@ -138,7 +157,9 @@ export class DurableConnection {
     } catch (error) {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
-      this.#showStatus({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      const state = { waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code }
+      this.#showStatus(state)
+      this.#report({ state, destinations: [], late: [], failing: new Map() })
       this.#notifySubscribers([], new Map(), code)
       this.#logOnce(code, error instanceof RedoxError ? error.message : '')
       this.#retryTimer = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
@@ -218,6 +239,12 @@ export class DurableConnection {
     }
   }
 
+  /** Calls a listener with each report. Returns a function that ends this. */
+  watch(listener: (report: ConnectionReport) => void): () => void {
+    this.#watchers.add(listener)
+    return () => this.#watchers.delete(listener)
+  }
+
   #attach(owner: string, { onEnded }: Subscriber): void {
     if (this.#areFlowsStarted && this.#outbox)
       this.#unsubscribe.set(owner, this.#outbox.sender.attach(owner, onEnded))
@@ -244,8 +271,9 @@ export class DurableConnection {
 
   // ---- Status, log and events --------------------------------------------------------------------------------
 
-  #onStats({ counts, destinations, parkedSinceStart, failing, age, storeError }: QueueStats): void {
+  #onStats(stats: QueueStats): void {
     if (this.#isClosed) return
+    const { counts, destinations, parkedSinceStart, failing, age, storeError } = stats
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
       parked: counts.parked,
@@ -258,6 +286,7 @@ export class DurableConnection {
     }
     this.#showStatus(state)
     this.#notifySubscribers(destinations, failing, storeError?.code)
+    this.#report({ state, destinations, late: this.#lateDestinations(stats), failing, parkedSinceStart })
     if (storeError) this.#logOnce(storeError.code, storeError.message)
     else {
       this.#loggedCode = ''
@@ -280,6 +309,20 @@ export class DurableConnection {
     const environment = this.#environment
     const backlog = { environment, destinations, failing, ...(code !== undefined && { code }) }
     for (const { onBacklog } of this.#subscribers.values()) onBacklog(backlog)
+  }
+
+  #report(report: Omit<ConnectionReport, 'name' | 'status' | 'store'>): void {
+    const store = this.#outbox?.store
+    const about = { name: this.name, status: this.#status, ...(store && { store }) }
+    for (const listener of this.#watchers) listener({ ...about, ...report })
+  }
+
+  #lateDestinations({ destinations, age }: QueueStats): string[] {
+    const times = destinations.flatMap(({ oldest }) => oldest ?? [])
+    const lateBefore = Math.min(...times) + age - this.#lateAfter
+    return destinations.flatMap(({ destination, oldest = Infinity }) =>
+      oldest < lateBefore ? [destination] : [],
+    )
   }
 
   #emitIfMoreParked(state: OutboxState, parkings: number): void {
@@ -307,9 +350,8 @@ export class DurableConnection {
       shape: isBad || isLate ? 'ring' : 'dot',
       text: parts.join(' · ') || this.#translated('empty'),
     }
-    const shown = JSON.stringify(status)
-    if (shown === this.#shownStatus) return
-    this.#shownStatus = shown
+    if (JSON.stringify(status) === JSON.stringify(this.#status)) return
+    this.#status = status
     this.node.status({ ...status, outbox } as NodeStatus)
   }
 

@@ -114,6 +114,13 @@ export interface SecretField extends AnyField {
   kind: 'secret'
 }
 
+/** Box to tick, whose value is a boolean. */
+export interface BoxField extends AnyField {
+  kind: 'box'
+  /** true if the box is ticked in a new node */
+  ticked?: true
+}
+
 /** Field that refers to a config node. */
 export interface NodeField extends AnyField {
   kind: 'node'
@@ -123,7 +130,7 @@ export interface NodeField extends AnyField {
   fhir?: true | Condition
 }
 
-export type Field = TypedField | ChoiceField | TextField | SecretField | NodeField
+export type Field = TypedField | ChoiceField | TextField | SecretField | BoxField | NodeField
 
 /** Table of all properties of a node type. */
 export interface Table {

@@ -67,6 +67,9 @@ export function takeHandedOver(msg: NodeMessageInFlow): InFlightMessage | undefi
  */
 export const isDeploying = (): boolean => isDeploy
 
+/** Returns true while the flows run: messages that a node emits earlier, or while the flows stop, are lost. */
+export const areFlowsRunning = (): boolean => isRunning
+
 /** Leaves the in-flight messages of a closing node to its redeployed node. */
 export function leaveForHandover(node: Node, works: Iterable<InFlightMessage>): void {
   const nodeKey = nodeKeyOf(node)

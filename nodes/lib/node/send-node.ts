@@ -7,7 +7,8 @@ import type { RedoxClient } from '../../../src/redox/client'
 import { directMessagesOf } from '../../../src/redox/direct-messages'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
-import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from '../connection/connection'
+import { configNodeOf } from '../connection/config-node'
+import type { Connection, ConnectionBacklog, Subscriber } from '../connection/connection'
 import type { Table } from '../fields/types'
 import { constantOf, Inputs, settingsOf, type NodeConfig, type Settings } from './inputs'
 import type { Prepare } from './prepare-types'
@@ -378,11 +379,6 @@ const destinationIn = (type: string, named: string | undefined): string | undefi
 
 /** Returns a destination without the prefix for its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
 const destinationOf = (destination: string): string => destination.slice(destination.indexOf(' ') + 1)
-
-function configNodeOf(RED: NodeAPI, id: string): RedoxConfigNode | undefined {
-  const node = RED.nodes.getNode(id) as RedoxConfigNode | null
-  return node && typeof node.connection === 'function' ? node : undefined
-}
 
 async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
   const node = configNodeOf(RED, id)

@@ -150,6 +150,13 @@ export class Outbox {
 }
 
 /**
+ * Returns true if messages are waiting or parked for a destination, or it is paused. A pause of any other is refused:
+ * that of a misspelled one would have no effect, and the user would not notice.
+ */
+export const isKnownDestination = async (store: DeliveryStore, destination: string): Promise<boolean> =>
+  (await store.destinations()).some((known) => known.destination === destination)
+
+/**
  * Runs a task on a store that no connection has open. A connection that wants to open the store meanwhile waits for the
  * end of the task.
  * @returns undefined if a connection has the store open

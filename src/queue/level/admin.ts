@@ -1,6 +1,7 @@
 import { toWallTime, type StoreClock } from '../store-clock'
 import { assertStorable } from '../store-errors'
 import {
+  ALL_DESTINATIONS,
   DECIDABLE,
   MOVING,
   type Action,
@@ -20,9 +21,10 @@ import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
 import { folderSize } from './folder-size'
 import { fileMissing, messageLost } from './errors'
-import { bytes, del, json, KEY, put, under, type Change } from './keys'
+import { digits } from './identity'
+import { bytes, del, escaped, json, KEY, put, under, type Change } from './keys'
 import type { Retention } from './retention'
-import { applyActionToRow, withoutLease, hasStatus } from './rows'
+import { applyActionToRow, withoutLease, hasStatus, type LevelRow } from './rows'
 import { MessageSearch } from './search'
 import { lastAuditNumber } from './counters'
 
@@ -91,6 +93,31 @@ export class LevelAdmin implements AdminStore {
         this.#line(action, destination, context),
       ]),
     )
+  }
+
+  tryNow(destination: string | undefined, context: AuditContext): Promise<number> {
+    if (destination !== undefined) assertStorable(destination)
+    return this.database.reliably(async () => {
+      const { openDestinations } = this.database.counters
+      const destinations = destination === undefined ? openDestinations : [destination]
+      const late = await Promise.all(destinations.map((one) => this.#dueLater(one, context.now)))
+      const rows = late.flat()
+      await this.database.move(
+        rows.map((row) => [row, { ...row, dueAt: context.now }]),
+        [this.#line('try-now', destination ?? ALL_DESTINATIONS, context)],
+      )
+      return rows.length
+    })
+  }
+
+  /** Returns the messages of a destination that would be sent now if they were due, but are due later. */
+  async #dueLater(destination: string, now: number): Promise<LevelRow[]> {
+    const { reader } = this.database
+    const [first] = await reader.rows(`line!${escaped(destination)}`, 1)
+    const due = under(`due!${escaped(destination)}`)
+    const free = await reader.rowsIn({ ...due, gt: `${due.gt}${digits(now)}"` }, -1)
+    const isLate = first?.ordered && first.state === 'waiting' && first.dueAt > now
+    return isLate ? [first, ...free] : free
   }
 
   recordAccess(id: string, context: AuditContext): Promise<void> {

@@ -2,6 +2,7 @@ import { present } from '../../shared/present'
 import { toWallTime, type StoreClock } from '../store-clock'
 import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../store-errors'
 import {
+  ALL_DESTINATIONS,
   DECIDABLE,
   MOVING,
   STATES,
@@ -141,6 +142,23 @@ export class PostgresAdmin implements AdminStore {
     await this.connection.ask(`WITH changed AS (${change}) SELECT redox.write_line($1, $3, $4, $5, $2, $6)`, [
       ...[destination, this.#wall(now), who, isPaused ? 'pause' : 'resume', reason],
     ])
+  }
+
+  async tryNow(destination: string | undefined, { who, reason, now }: AuditContext): Promise<number> {
+    if (destination !== undefined) assertStorable(destination)
+    // The messages are locked before the queue, as everywhere, and in one order.
+    const [changed] = await this.connection.ask<{ count: string }>(
+      `WITH late AS (
+         SELECT sequence FROM redox.message
+         WHERE queue = $1 AND state = 'waiting' AND due_at > $2 AND ($3::text IS NULL OR lane = $3)
+         ORDER BY sequence FOR UPDATE
+       ), changed AS (
+         UPDATE redox.message m SET due_at = $2 FROM late WHERE m.sequence = late.sequence RETURNING m.sequence
+       ), counted AS MATERIALIZED (SELECT count(*) AS count FROM changed)
+       SELECT count, redox.write_line($1, $4, $5, 'try-now', $6, $7) FROM counted`,
+      [now, destination ?? null, this.#wall(now), who, destination ?? ALL_DESTINATIONS, reason],
+    )
+    return Number(present(changed, 'the number of messages').count)
   }
 
   async recordAccess(id: string, { who, reason, now }: AuditContext): Promise<void> {

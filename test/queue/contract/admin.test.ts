@@ -330,6 +330,28 @@ eachStore('admin', () => {
     assert.equal((await store.audit({ skip: 0, limit: 10 })).length, 1)
   })
 
+  it('tries waiting messages now: makes them due, of one destination or of all', async () => {
+    const [ofA, ofB] = [{ destination: 'a' }, { destination: 'b' }]
+    await accept(message('a1', ofA), free('b1', ofB), free('b2', ofB))
+    await claimed()
+    for (const id of ['a1', 'b1', 'b2']) await store.settle(id, 'me', later(START + DAY), START)
+    assert.deepEqual(await claimed(), [])
+    assert.equal(await store.tryNow('b', { who: 'ann', reason: 'it is back', now: START }), 2)
+    assert.deepEqual((await claimed()).sort(), ['b1', 'b2'])
+    assert.equal(await store.tryNow(undefined, { who: 'ann', reason: 'all of it', now: START }), 1)
+    assert.deepEqual(await claimed(), ['a1'])
+    assert.equal(await store.tryNow('nowhere', { who: 'ann', reason: 'x', now: START }), 0)
+    const lines = await store.audit({ skip: 0, limit: 10 })
+    assert.deepEqual(
+      lines.map(({ who, action, subject, reason }) => [who, action, subject, reason]),
+      [
+        ['ann', 'try-now', 'b', 'it is back'],
+        ['ann', 'try-now', '*', 'all of it'],
+        ['ann', 'try-now', 'nowhere', 'x'],
+      ],
+    )
+  })
+
   it('records user and action, and never changes a record', async () => {
     await accept(message('a1'))
     assert.equal(await store.auditLength(), 0)
