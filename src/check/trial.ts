@@ -1,7 +1,7 @@
 import { RedoxError } from '../errors'
 import type { FileSource } from '../file/file'
 import type { PreparedMessage } from '../message/prepared'
-import type { AttemptOptions } from '../redox/client-types'
+import type { AttemptOptions, OnProgress } from '../redox/client-types'
 import type { RedoxClient } from '../redox/client'
 import { slotDemandOf, uploadSlotDemandOf } from '../redox/requests'
 import type { UploadKind } from '../redox/uploads'
@@ -38,13 +38,27 @@ export const trySend = (client: RedoxClient, message: PreparedMessage): Promise<
     return { status: sent.status, locations: sent.facts.locations }
   })
 
+/** Tells once that a request waits, because a 429 may ask for minutes. */
+function tellOfPause(): OnProgress {
+  let isTold = false
+  return ({ phase }) => {
+    if (phase !== 'wait' || isTold) return
+    isTold = true
+    process.stderr.write('  Redox asked for a pause (429). Waiting…\n')
+  }
+}
+
 async function observed(
   run: (options: AttemptOptions) => Promise<{ status: number; locations: string[] }>,
 ): Promise<Trial> {
   let notes: AnswerNotes | undefined
   const { signal } = new AbortController()
   try {
-    const { status, locations } = await run({ signal, onAnswer: (answer) => (notes = notesOf(answer)) })
+    const { status, locations } = await run({
+      signal,
+      onAnswer: (answer) => (notes = notesOf(answer)),
+      onProgress: tellOfPause(),
+    })
     return { result: 'works', detail: `HTTP ${status}`, status, locations, ...(notes && { notes }) }
   } catch (error) {
     return failedTrial(error)

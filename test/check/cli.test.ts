@@ -198,6 +198,21 @@ describe('redox-check', function () {
     assert.deepEqual(adviceOf(result), [])
   })
 
+  it('waits after a 429 as long as Redox asks, and says so', async () => {
+    const busy = await startSandbox({ profile: 'documented', faults: 'fhir 429-retry-after=2 1x' })
+    const args = ['--skip', 'binary,observation,document,bundle,blob,notes,results,media']
+    const began = performance.now()
+    const result = await check({ ...hostsOf(busy), ...oauthOf(busy) }, args).finally(() => busy.close())
+    const rows = rowsOf(result)
+    assert.ok(rows.some((row) => row.startsWith('DiagnosticReport, file embedded: unclear, HTTP 429')))
+    assert.ok(
+      rows.some((row) => row.startsWith('DiagnosticReport, file referenced: works')),
+      result.said,
+    )
+    assert.match(result.said, /Redox asked for a pause/)
+    assert.ok(performance.now() - began >= 2000)
+  })
+
   it('names a clock that is wrong', async () => {
     const late = await serve(() => ({
       ...{ status: 401, body: { error: 'invalid_request', error_description: '' } },
