@@ -130,9 +130,18 @@ describe('PostgreSQL store with several hosts in its URL', function () {
     await store.settle(sent.id, 'me', DELIVERED, Date.now())
     await primary.crash()
     const calls = (): Promise<unknown>[] => Array.from({ length: 8 }, () => store.counts())
-    await Promise.all(calls().map((call) => failureOf(call, 'REDOX_STORE_UNAVAILABLE')))
-    await replica.promote()
-    await Promise.all(calls())
+    const unhandled: unknown[] = []
+    const listener = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', listener)
+    try {
+      await Promise.all(calls().map((call) => failureOf(call, 'REDOX_STORE_UNAVAILABLE')))
+      await replica.promote()
+      await Promise.all(calls())
+    } finally {
+      process.off('unhandledRejection', listener)
+    }
+    // Each would end the process.
+    assert.deepEqual(unhandled, [])
     assert.deepEqual(await store.counts(), { waiting: 29, sending: 0, parked: 0, delivered: 1, discarded: 0 })
     await store.accept(message('later', 'later'))
     const claimed = (await store.claim(hold('me', 99))).map(({ id }) => id)
