@@ -162,12 +162,12 @@ export class QueueSender {
    * @returns the id of the job
    * @throws RedoxError
    */
-  async accept(job: Job, { ordered, retryFor }: SendOptions): Promise<string> {
+  async accept(job: Job, { order, retryFor }: SendOptions): Promise<string> {
     const id = randomUUID()
     const now = this.#store.clock.now()
     const store = async (): Promise<void> => {
       const content = await this.sealedStore.storeFiles(job)
-      const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
+      const terms = { id, order, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
       await this.#store.accept(await this.sealedStore.sealMessage(content, terms))
     }
     for (let tries = 1; ; tries++) {

@@ -6,7 +6,8 @@
  *   it.
  * - Owner: id of the Node-RED node that accepted the job and emits its result.
  * - Destination: target of a job: the EHR of a FHIR connection, or the destinations of a Data Model message.
- * - Ordered job: a job that is sent only after all earlier jobs of its destination.
+ * - Ordered job: a job that is sent only after all earlier jobs of its destination, or of its patient at the
+ *   destination, see `MessageOrder`. Order key: keyed hash of a destination and a patient.
  * - State: see {@link STATES}. Open: waiting or sending. Done: delivered or discarded.
  * - Parked: not sent until a person decides, because the message was refused or its outcome is unknown. A parked job
  *   also stops the ordered jobs after it.
@@ -30,16 +31,27 @@ import type { StoreClock } from './store-clock'
 
 export { ACTIONS, STATES, type Action, type MessageState }
 
+/**
+ * Order in which messages to a destination are sent. `destination`: each one after all earlier ones; `patient`: each
+ * one after all earlier ones of its patient; `none`: in any order.
+ */
+export type MessageOrder = 'destination' | 'patient' | 'none'
+
 export interface NewMessage {
   /** id of the job; a second job with the same id is ignored */
   id: string
   /** destination, see the terms above */
   destination: string
   /**
-   * true: the job is sent after all earlier jobs of its destination, and not while one of them is parked. Other jobs
+   * true: the job is sent after all earlier jobs that it has to follow, and not while one of them is parked. Other jobs
    * are sent in any order.
    */
   ordered: boolean
+  /**
+   * keyed hash of destination and patient: the ordered job follows the jobs with the same order key, and those of its
+   * destination without one. undefined: it follows all jobs of its destination
+   */
+  orderKey?: string
   /** id of the node that accepted the job and emits its result */
   owner: string
   acceptedAt: number
@@ -91,6 +103,8 @@ export interface Criteria {
   /** id of the message, exact match */
   id?: string
   tag?: string
+  /** order key of the message, exact match */
+  orderKey?: string
   /** `reason` of the message, exact match */
   code?: string
   /** earliest and latest time of acceptance, both included */
@@ -172,8 +186,13 @@ export interface DestinationState {
   oldest?: number
   /** true: a person has paused the destination */
   paused: boolean
-  /** parked message that the ordered messages after it wait for, and its reason */
+  /** parked message that all ordered messages to the destination after it wait for, and its reason */
   blockedBy?: { id: string; reason: string }
+  /**
+   * number of order keys (patients) whose messages wait for a parked message of the same key, while those of other keys
+   * are sent; undefined: none
+   */
+  blockedPatients?: number
 }
 
 /** Part of a store for the queue sender: accepts, claims, settles, announces and deletes messages. */
@@ -193,8 +212,8 @@ export interface QueueStore {
   accept(message: NewMessage): Promise<void>
 
   /**
-   * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination, and none
-   * while it is being sent, parked or not due. No messages of paused destinations, or of destinations in `except`. No
+   * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination or order
+   * key, and none while it is being sent, parked or not due. No messages of paused destinations, or of destinations in `except`. No
    * destination uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then
    * shows if a request may have arrived.
    */

@@ -61,7 +61,7 @@ describe('queue sender', function () {
     courier.attach('node', async (ended) => void told.push(ended))
     const hour = 3_600_000
     const delivering = {
-      ...{ client, environment: 'Development', account: 'an account', ordered: true },
+      ...{ client, environment: 'Development', account: 'an account', order: 'destination' as const },
       ...{ retryFor: hour, keepFor: hour },
     }
     courier.setOptions(delivering)

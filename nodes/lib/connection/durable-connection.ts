@@ -194,11 +194,10 @@ export class DurableConnection {
 
   startSending(
     { client, environment, account }: Connection,
-    { ordered, retryFor, keepFor }: DurableSettings,
+    { order, retryFor, keepFor }: DurableSettings,
   ): void {
     this.#environment = environment
-    if (!this.#isClosed)
-      this.#outbox?.setOptions({ client, environment, account, ordered, retryFor, keepFor })
+    if (!this.#isClosed) this.#outbox?.setOptions({ client, environment, account, order, retryFor, keepFor })
   }
 
   subscribe(user: Node, listener: Subscriber): () => void {

@@ -1,6 +1,7 @@
 /** Settings of durable delivery, out of a redox-config node. */
 import { existsSync } from 'node:fs'
 import { isDatabaseUrl, locationIn, type StoreLocation } from '../../../src/queue/store-location'
+import type { MessageOrder } from '../../../src/queue/types'
 import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS, type TargetEnvironment } from '../../../src/shared/values'
 import {
   amountIn,
@@ -16,7 +17,7 @@ import {
 export interface DurableSettings {
   place: StoreLocation
   key: string
-  ordered: boolean
+  order: MessageOrder
   retryFor: number
   keepFor: number
   /** age in milliseconds from which a waiting message is reported as late */
@@ -59,7 +60,7 @@ export function durableSettingsOf(
   return {
     place: locationIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
-    ordered: choiceIn(config, 'storeOrder') === 'destination',
+    order: choiceIn(config, 'storeOrder'),
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
     keepFor: amountIn(config, 'storeKeepHours', 24) * HOUR,
     lateAfter: amountIn(config, 'storeLateMinutes', 60) * 60_000,

@@ -114,7 +114,7 @@ export const settings = table('redox-config', 1, [
       name: 'storeOrder',
       kind: 'choice',
       icon: 'sort-amount-asc',
-      options: ['destination', 'none'],
+      options: ['destination', 'patient', 'none'],
       when: DURABLE,
     },
     amount('storeRetryHours', 'clock-o', DURABLE),

@@ -101,7 +101,7 @@ export class Outbox {
   admit(signal: AbortSignal, { after, ...entry }: SlotRequest): Promise<() => void> {
     return present(this.#intake, 'the intake').acquire(signal, {
       ...entry,
-      ...(present(this.#sendOptions, 'the send options').ordered && { after }),
+      ...(present(this.#sendOptions, 'the send options').order !== 'none' && { after }),
     })
   }
 

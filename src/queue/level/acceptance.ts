@@ -5,6 +5,7 @@ import type { LevelDatabase } from './database'
 import { messageLost } from './errors'
 import { digits } from './identity'
 import { bytes, json, KEY, put } from './keys'
+import { orderKeyChanges } from './order-keys'
 import type { Retention } from './retention'
 import { indexKeysOf, type LevelRow } from './rows'
 
@@ -81,6 +82,7 @@ export class Acceptance {
       ...indexKeysOf(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
       ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
+      ...(await orderKeyChanges(this.database.reader, [{ to: row }])),
     ]
     const count = (): void => {
       counters.sequence++

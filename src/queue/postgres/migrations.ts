@@ -11,7 +11,13 @@ import type { DatabaseConnection } from './connection'
 import { sqlStateOf, INSUFFICIENT_PRIVILEGE, mayNotSetUp } from './errors'
 
 /** Names of the files in the folder `sql`, without `.sql`. The number of a file is its position, counted from 1. */
-export const MIGRATIONS = ['0001-tables', '0002-clock', '0003-sending', '0004-migrations'] as const
+export const MIGRATIONS = [
+  '0001-tables',
+  '0002-clock',
+  '0003-sending',
+  '0004-migrations',
+  '0005-order-keys',
+] as const
 
 const VERSION = MIGRATIONS.length
 

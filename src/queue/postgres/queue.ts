@@ -23,7 +23,7 @@ const FORGOTTEN_AT_ONCE = 100
 /** Queue of the PostgreSQL store. Each call is one statement. */
 export class PostgresQueue implements QueueStore {
   /**
-   * Last acceptance in progress, by destination. Ordered messages are accepted one after the other: parallel statements
+   * Last acceptance in progress, by destination and order key. Ordered messages are accepted one after the other: parallel statements
    * could be stored in another order, and would use all connections of the pool.
    */
   readonly #accepting = new Map<string, Promise<void>>()
@@ -40,23 +40,24 @@ export class PostgresQueue implements QueueStore {
 
   async accept(message: NewMessage): Promise<void> {
     if (!message.ordered) return this.#accept(message)
-    const { destination } = message
-    const before = this.#accepting.get(destination) ?? Promise.resolve()
+    const turn = message.orderKey ?? message.destination
+    const before = this.#accepting.get(turn) ?? Promise.resolve()
     const accepted = before.catch(() => undefined).then(() => this.#accept(message))
-    this.#accepting.set(destination, accepted)
+    this.#accepting.set(turn, accepted)
     try {
       await accepted
     } finally {
-      if (this.#accepting.get(destination) === accepted) this.#accepting.delete(destination)
+      if (this.#accepting.get(turn) === accepted) this.#accepting.delete(turn)
     }
   }
 
   async #accept(message: NewMessage): Promise<void> {
     assertStorable(...textsOf(message))
-    const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { id, destination, ordered, orderKey = null } = message
+    const { owner, acceptedAt, deadline, files, tags, content } = message
     const [row] = await this.connection.ask<{ accept: boolean }>(
-      'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
-      [id, destination, ordered, owner, acceptedAt, deadline, files, tags, content],
+      'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+      [id, destination, ordered, orderKey, owner, acceptedAt, deadline, files, tags, content],
     )
     if (row?.accept !== true)
       throw new RedoxError(
