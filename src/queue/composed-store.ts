@@ -10,6 +10,8 @@ import type {
   DecisionTerms,
   DeliveryStore,
   DestinationState,
+  EqualCheck,
+  EqualMessage,
   Lease,
   MessageState,
   NewMessage,
@@ -40,8 +42,8 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.check()
   }
 
-  accept(message: NewMessage): Promise<void> {
-    return this.queue.accept(message)
+  accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined> {
+    return this.queue.accept(message, check)
   }
 
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]> {

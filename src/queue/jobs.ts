@@ -10,6 +10,7 @@ import {
 } from '../file/file'
 import { isObject, type JsonObject } from '../message/json'
 import type { Attachment, PreparedMessage } from '../message/prepared'
+import { documentIdentityOf } from '../redox/document-identity'
 import { identifiersOf } from '../redox/identifiers'
 import { patientIdentityOf } from '../redox/patient-identity'
 import type { SendResult, UploadResult } from '../redox/client-types'
@@ -163,9 +164,19 @@ export class SealedStore {
       ...(order === 'patient' && { orderKey: this.#orderKeyOf(destination, content) }),
       owner: content.owner,
       files: content.files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
-      tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
+      tags: [...tagsOf(content).map((tag) => this.seal.nameFor(tag)), ...optional(this.documentTag(content))],
       content: await this.seal.encrypt(content, contentPlace(id)),
     }
+  }
+
+  /**
+   * Returns the tag of a job's document at its destination, by which equal jobs are found; undefined if the document
+   * has no identifier or no file.
+   */
+  documentTag({ message, files }: JobContent): string | undefined {
+    const identity = documentIdentityOf(message, files)
+    if (identity === undefined) return undefined
+    return this.seal.nameFor(JSON.stringify(['document', destinationOf(message), identity]))
   }
 
   /** Messages without identifiers of a patient have an order key of their own for each destination. */
@@ -212,6 +223,8 @@ export class SealedStore {
     return { ...described, kind: 'file', inMemory: false, read }
   }
 }
+
+const optional = (value: string | undefined): string[] => (value === undefined ? [] : [value])
 
 /** Returns the strings by which people can find a job: SHA-256 of its files, document and order IDs, and `_msgid`. */
 const tagsOf = ({ message, msg, files }: JobContent): string[] => [

@@ -5,6 +5,7 @@ import { identifiersOf } from '../redox/identifiers'
 import { slotDemandOf } from '../redox/requests'
 import { isTriedAgain } from '../transport/outcomes'
 import { asRedoxError } from './as-redox-error'
+import type { DuplicateRule } from './duplicates'
 import type { JobContent, SealedStore, StoredFailure, AttemptRecord, Job } from './jobs'
 import type { MessageOrder, Settlement, StoredMessage } from './types'
 
@@ -16,6 +17,8 @@ export interface SendOptions {
   account: string
   /** order of the messages that are accepted from now on */
   order: MessageOrder
+  /** what happens to a message if an earlier one has the same document */
+  duplicates: DuplicateRule
   /** milliseconds after acceptance in which a message is retried */
   retryFor: number
   /** milliseconds that messages are stored after their delivery */

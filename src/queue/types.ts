@@ -19,7 +19,8 @@
  * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNANNOUNCED_MS}.
  * - Content, notes: the accepted message, and the facts known since then (uploads, outcome). Sealed: encrypted with a
  *   key that the store does not have.
- * - Tag: a keyed hash by which a job is found. File, blob: a document, stored once for all jobs that contain it.
+ * - Tag: a keyed hash by which a job is found. Equal jobs: jobs with the same tag of their document, see `duplicates.ts`.
+ *   File, blob: a document, stored once for all jobs that contain it.
  * - Key check value: an encrypted constant. A store key that decrypts it is the right one.
  * - Audit log: the decisions of people and their reasons. Lines are added, never changed.
  * - Paused: nothing is sent to a destination until a person resumes it. Rate limiter: limit of requests for all
@@ -88,6 +89,20 @@ export interface StoredMessage extends NewMessage {
  * disabled over a weekend.
  */
 export const UNANNOUNCED_MS = 72 * 3_600_000
+
+/**
+ * Check for an equal message at acceptance: one with the same tag of its document that is open or parked, or was
+ * delivered not long ago. A discarded one does not count.
+ */
+export interface EqualCheck {
+  tag: string
+  /** messages that were delivered earlier do not count */
+  deliveredSince: number
+  /** true: the message is stored even if there is an equal one */
+  acceptsEqual: boolean
+}
+
+export type EqualMessage = Pick<StoredMessage, 'id' | 'state'>
 
 /** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {
@@ -205,11 +220,13 @@ export interface QueueStore {
 
   /**
    * Stores a message. Durable once the promise resolves. If a message with the same id exists, the existing message is
-   * kept.
+   * kept. With a check, also looks for an equal message, in the same atomic step: of two equal messages that are
+   * accepted at the same time, the second one sees the first, also if another process accepts it.
+   * @returns the equal message, if there is one; a delivered one rather than an open or parked one
    * @throws RedoxError REDOX_STORE_LOST if one of the files is not stored or was just deleted; REDOX_BAD_INPUT if an id
    *   or the destination contains characters that cannot be stored
    */
-  accept(message: NewMessage): Promise<void>
+  accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined>
 
   /**
    * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination or order

@@ -2,8 +2,8 @@ import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { containedIn, entriesOf, parseReference, resourceOf, searchedIdentifier } from '../message/references'
 
-/** What names a patient in a message: each pair is a type or system and a value. In any order, without repetitions. */
-type Identity = [type: string, value: string][]
+/** Identifiers of a patient in a message: each pair is a type or system and a value. In any order, without repetitions. */
+type PatientIdentifiers = [type: string, value: string][]
 
 /**
  * Returns a text that is the same for all messages with the same identifiers of their patient, in whatever order they
@@ -22,10 +22,10 @@ export function patientIdentityOf({
   return pairs.length === 0 ? undefined : JSON.stringify(pairs)
 }
 
-const ofDataModel = ({ Patient }: JsonObject): Identity =>
+const ofDataModel = ({ Patient }: JsonObject): PatientIdentifiers =>
   isObject(Patient) ? pairsIn(Patient.Identifiers, 'IDType', 'ID') : []
 
-function ofBundle({ entry }: JsonObject, operation: string): Identity {
+function ofBundle({ entry }: JsonObject, operation: string): PatientIdentifiers {
   const entries = (Array.isArray(entry) ? entry : []).filter(
     (one): one is JsonObject => isObject(one) && isObject(one.resource),
   )
@@ -36,13 +36,13 @@ function ofBundle({ entry }: JsonObject, operation: string): Identity {
   return others.some((other) => JSON.stringify(other) !== JSON.stringify(first)) ? [] : first
 }
 
-function ofSubject(entries: JsonObject[], main: JsonObject): Identity {
+function ofSubject(entries: JsonObject[], main: JsonObject): PatientIdentifiers {
   const subject = isObject(main.subject) ? main.subject : {}
   const referred = typeof subject.reference === 'string' ? byReference(entries, main, subject.reference) : []
   return referred.length > 0 ? referred : pairsIn([subject.identifier], 'system', 'value')
 }
 
-function byReference(entries: JsonObject[], main: JsonObject, text: string): Identity {
+function byReference(entries: JsonObject[], main: JsonObject, text: string): PatientIdentifiers {
   const searched = searchedIdentifier(text)
   if (searched !== undefined) return pairsIn([searched], 'system', 'value')
   const reference = parseReference(text)
@@ -56,8 +56,8 @@ function byReference(entries: JsonObject[], main: JsonObject, text: string): Ide
   return type === 'Patient' && id !== undefined ? [['Patient', id]] : []
 }
 
-const pairsIn = (list: unknown, type: string, value: string): Identity =>
-  (Array.isArray(list) ? list : []).flatMap((one: unknown): Identity => {
+const pairsIn = (list: unknown, type: string, value: string): PatientIdentifiers =>
+  (Array.isArray(list) ? list : []).flatMap((one: unknown): PatientIdentifiers => {
     if (!isObject(one) || typeof one[value] !== 'string' || one[value] === '') return []
     return [[typeof one[type] === 'string' ? one[type] : '', one[value]]]
   })

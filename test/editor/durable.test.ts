@@ -15,7 +15,15 @@ import {
 import { eventually } from '../lib/eventually'
 import { useEditor, type Editor } from './editor'
 
-const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']
+const DURABLE = [
+  'store',
+  'storeKey',
+  'storeOrder',
+  'storeRetryHours',
+  'storeKeepHours',
+  'storeDuplicates',
+  'storeLateMinutes',
+]
 const KEY = /^[A-Za-z0-9+/]{43}=$/
 const SHORT = 'Store key must have at least 16 characters.'
 const NO_DATABASE = 'Database URL must be an address such as postgresql://user:password@host/database.'

@@ -194,10 +194,11 @@ export class DurableConnection {
 
   startSending(
     { client, environment, account }: Connection,
-    { order, retryFor, keepFor }: DurableSettings,
+    { order, duplicates, retryFor, keepFor }: DurableSettings,
   ): void {
     this.#environment = environment
-    if (!this.#isClosed) this.#outbox?.setOptions({ client, environment, account, order, retryFor, keepFor })
+    if (!this.#isClosed)
+      this.#outbox?.setOptions({ client, environment, account, order, duplicates, retryFor, keepFor })
   }
 
   subscribe(user: Node, listener: Subscriber): () => void {

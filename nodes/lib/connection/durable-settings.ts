@@ -1,6 +1,7 @@
 /** Settings of durable delivery, out of a redox-config node. */
 import { existsSync } from 'node:fs'
 import { isDatabaseUrl, locationIn, type StoreLocation } from '../../../src/queue/store-location'
+import type { DuplicateRule } from '../../../src/queue/duplicates'
 import type { MessageOrder } from '../../../src/queue/types'
 import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS, type TargetEnvironment } from '../../../src/shared/values'
 import {
@@ -18,6 +19,7 @@ export interface DurableSettings {
   place: StoreLocation
   key: string
   order: MessageOrder
+  duplicates: DuplicateRule
   retryFor: number
   keepFor: number
   /** age in milliseconds from which a waiting message is reported as late */
@@ -61,6 +63,7 @@ export function durableSettingsOf(
     place: locationIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
     order: choiceIn(config, 'storeOrder'),
+    duplicates: choiceIn(config, 'storeDuplicates'),
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
     keepFor: amountIn(config, 'storeKeepHours', 24) * HOUR,
     lateAfter: amountIn(config, 'storeLateMinutes', 60) * 60_000,

@@ -119,6 +119,13 @@ export const settings = table('redox-config', 1, [
     },
     amount('storeRetryHours', 'clock-o', DURABLE),
     amount('storeKeepHours', 'history', DURABLE),
+    {
+      name: 'storeDuplicates',
+      kind: 'choice',
+      icon: 'clone',
+      options: ['warn', 'refuse', 'answer'],
+      when: DURABLE,
+    },
     amount('storeLateMinutes', 'bell-o', DURABLE),
   ]),
   ...section('delivery', [

@@ -16,7 +16,7 @@ export const MIGRATIONS = [
   '0002-clock',
   '0003-sending',
   '0004-migrations',
-  '0005-order-keys',
+  '0005-order-and-duplicates',
 ] as const
 
 const VERSION = MIGRATIONS.length

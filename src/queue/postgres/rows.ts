@@ -24,6 +24,13 @@ export interface PostgresRow extends QueryResultRow {
   ended_at: string | null
 }
 
+/** Answer of redox.accept(). */
+export interface PostgresAcceptance extends QueryResultRow {
+  has_files: boolean
+  equal_id: string | null
+  equal_state: MessageState
+}
+
 export const storedMessageOf = (row: PostgresRow): StoredMessage => ({
   id: row.id,
   destination: row.lane,

@@ -88,7 +88,8 @@ describe('PostgreSQL store: tables', function () {
     await sql(
       `DROP TABLE redox.migration; UPDATE redox.version SET version = 3;
        ALTER TABLE redox.message DROP COLUMN order_key;
-       DROP FUNCTION redox.accept(text, text, text, boolean, text, text, bigint, bigint, text[], text[], bytea)`,
+       DROP FUNCTION redox.accept(text, text, text, boolean, text, text, bigint, bigint, text[], text[], bytea, text,
+         bigint, boolean)`,
       databaseOf(url),
     )
     const again = await open({ url })

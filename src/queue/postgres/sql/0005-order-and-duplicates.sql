@@ -14,35 +14,53 @@ CREATE INDEX message_without_key ON redox.message (queue, lane, sequence)
 --   for (2^63 - 1: none). Later messages with an order key are not sent. is_busy: an ordered one is being sent.
 -- - keyed: messages with an order key that are the first with that key, as far as another one is not being sent.
 
--- Accepts a message. Returns false if one of its files is missing. Acceptances of ordered messages with the same order
--- key, and those without one in a destination, run one after the other: otherwise a message with a lower number could
--- be committed after a process has claimed the next one. The message's files are locked until the message is committed.
--- Processes of earlier releases call the earlier version of this function, which has no order key.
+-- Accepts a message. has_files is false if one of its files is missing. Acceptances of ordered messages with the same
+-- order key, and those without one in a destination, run one after the other: otherwise a message with a lower number
+-- could be committed after a process has claimed the next one. The message's files are locked until the message is
+-- committed.
+-- _tag is that of the message's document (null: it has none). equal_id and equal_state are those of an earlier message
+-- with this tag that is open, parked, or was delivered since _delivered_since; then the message is stored only if
+-- _accepts_equal. Acceptances with the same tag run one after the other, so that the second sees the first.
+-- Processes of earlier releases call the earlier version of this function, without order key and tag.
 CREATE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _order_key text, _owner text,
-  _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
-RETURNS boolean LANGUAGE plpgsql
+  _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea, _tag text,
+  _delivered_since bigint, _accepts_equal boolean, OUT has_files boolean, OUT equal_id text, OUT equal_state text)
+LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
   SET enable_seqscan TO off AS $$
 BEGIN
+  has_files := true;
+  IF _tag IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _tag, 7363620417));
+  END IF;
   IF _order_key IS NOT NULL THEN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended(_queue || ' ' || _lane, 7363620417));
     PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _order_key, 7363620417));
   ELSIF _ordered THEN
     PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _lane, 7363620417));
   END IF;
-  IF EXISTS (SELECT FROM redox.message WHERE queue = _queue AND id = _id) THEN RETURN true; END IF;
+  IF EXISTS (SELECT FROM redox.message WHERE queue = _queue AND id = _id) THEN RETURN; END IF;
+  IF _tag IS NOT NULL THEN
+    SELECT m.id, m.state INTO equal_id, equal_state FROM redox.message m
+    WHERE m.queue = _queue AND m.tags @> ARRAY[_tag] AND (m.state IN ('waiting', 'sending', 'parked')
+      OR m.state = 'delivered' AND m.ended_at >= _delivered_since)
+    ORDER BY m.state = 'delivered' DESC, m.sequence LIMIT 1;
+    IF equal_id IS NOT NULL AND NOT _accepts_equal THEN RETURN; END IF;
+  END IF;
   PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_files) AND chunks IS NOT NULL
     ORDER BY name FOR KEY SHARE;
   IF EXISTS (
     SELECT FROM unnest(_files) wanted WHERE NOT EXISTS (
       SELECT FROM redox.file WHERE queue = _queue AND name = wanted AND chunks IS NOT NULL)
-  ) THEN RETURN false; END IF;
+  ) THEN
+    has_files := false;
+    RETURN;
+  END IF;
   INSERT INTO redox.message (queue, id, sequence, lane, ordered, order_key, owner, accepted_at, deadline, patience,
     files, tags, content, due_at)
   VALUES (_queue, _id, nextval('redox.acceptance'), _lane, _ordered, _order_key, _owner, _accepted_at, _deadline,
     _deadline - _accepted_at, _files, _tags, _content, _accepted_at)
   ON CONFLICT (queue, id) DO NOTHING;
-  RETURN true;
 END $$;
 
 -- Claims messages. Only one claim of a queue runs at a time, so that the next one sees what was claimed. The first
