@@ -25,13 +25,21 @@ export const DESTINATIONS = Array.from({ length: 4 }, (_, round) =>
   }),
 ).flat()
 
+/** Number of patients of each destination. The patient of a message follows from its number. */
+export const PATIENTS = 4
+
 /**
  * Returns a flow with every send node, all with the same durable connection.
  * @param {Keys} keys
  * @param {string} store `embedded` or `postgresql`
+ * @param {string} [order] `destination` or `patient`
  * @returns {FlowNode[]}
  */
-export function durableFlow({ clientId, keyId, privateKey, endpoints, audience }, store) {
+export function durableFlow(
+  { clientId, keyId, privateKey, endpoints, audience },
+  store,
+  order = 'destination',
+) {
   const secrets = { privateKey, storeKey: '${REDOX_STORE_KEY}', storeUrl: '${REDOX_STORE_URL}' }
   return [
     { id: 'tab', type: 'tab', label: 'soak' },
@@ -47,11 +55,13 @@ export function durableFlow({ clientId, keyId, privateKey, endpoints, audience }
         perFiveMinutes: '0',
         credentials: secrets,
       },
+      ...{ storeOrder: order, storeDuplicates: 'refuse' },
     },
     ...NODES.map((id, index) => ({
       ...{ id, z: 'tab', x: 200, y: 40 * index, connection: 'connection', wires: [['answers']] },
       ...SENDERS[id],
-      ...{ destination: 'destination', destinationType: 'msg' },
+      ...{ destination: 'destination', destinationType: 'msg', patientId: 'patient', patientIdType: 'msg' },
+      ...(id.startsWith('fhir') && { identifier: 'id', identifierType: 'msg' }),
     })),
     { id: 'answers', type: 'junction', z: 'tab', x: 400, y: 40, wires: [] },
   ]

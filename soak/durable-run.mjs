@@ -1,12 +1,15 @@
 // Run of a durable soak: sends messages, kills and deploys Node-RED, cuts the network connection to the sandbox and
 // decides on parked messages, all at the same time, until all messages are done.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageId } from './arrivals.mjs'
+import { messageId, patientOf } from './arrivals.mjs'
 import { DESTINATIONS } from './durable-flow.mjs'
 import { mulberry32, pdf } from './messages.mjs'
 import { decideAll, depthOf } from './outbox.mjs'
 
 /** @typedef {import('./instance.mjs').Instance} Instance */
+
+/** Fraction of the accepted documents that are given to Node-RED a second time. */
+const REPEATED = 0.1
 
 /**
  * @typedef {object} RunOptions
@@ -37,6 +40,10 @@ export class DurableRun {
    * @type {Set<string>}
    */
   marked = new Set()
+  /** documents that were given twice; of these, those that were refused the second time, and the others that were not */
+  repeated = 0
+  duplicates = 0
+  unrefused = 0
   killed = 0
   deployed = 0
   decided = 0
@@ -114,10 +121,28 @@ export class DurableRun {
           continue
         }
         const id = messageId(number, ++tries)
-        answer = await instance.post(`durable/${node}/${id}?destination=${destination}`, file)
+        const place = `durable/${node}/${id}?destination=${destination}&patient=${patientOf(id)}`
+        answer = await instance.post(place, file)
         this.#count(id, answer)
         if (answer !== 200) await sleep(100)
+        else if (this.#random() < REPEATED) await this.#repeat(place, file)
       }
+    }
+  }
+
+  /**
+   * Gives an accepted document to Node-RED again, until a Node-RED has answered. A process that is killed meanwhile gives
+   * no answer, but must not have accepted the document: it would arrive twice.
+   * @param {string} place
+   * @param {Buffer<ArrayBuffer>} file
+   */
+  async #repeat(place, file) {
+    this.repeated++
+    for (;;) {
+      const answer = await this.#oneAlive()?.post(place, file)
+      if (answer === 400) return void this.duplicates++
+      if (answer === 200) return void this.unrefused++
+      await sleep(100)
     }
   }
 

@@ -4,6 +4,10 @@
 //
 //   npm run soak -- --durable                     the embedded store, 10 000 messages, 2 GB, 100 kills, 20 deploys
 //   npm run soak -- --durable --store postgresql  three Node-REDs on one PostgreSQL
+//   npm run soak -- --durable --order patient     order for each destination and patient
+//
+// One of ten accepted documents is given to Node-RED a second time, which has to refuse it as a duplicate. With order
+// by patient, the messages for a destination are about several patients.
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
@@ -29,6 +33,7 @@ const { values } = parseArgs({
   options: {
     durable: { type: 'boolean' },
     store: { type: 'string', default: 'embedded' },
+    order: { type: 'string', default: 'destination' },
     messages: { type: 'string', default: '10000' },
     megabytes: { type: 'string', default: '2000' },
     kills: { type: 'string', default: '100' },
@@ -36,7 +41,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 })
-const { store } = values
+const { store, order } = values
 const MESSAGES = Number(values.messages)
 const MEGABYTES = Number(values.megabytes)
 const KILLS = Number(values.kills)
@@ -57,9 +62,9 @@ async function soak() {
     REDOX_STORE_KEY: randomBytes(32).toString('base64'),
     REDOX_STORE_URL: database?.url ?? '',
   }
-  const flow = durableFlow(through(sandbox, line.port), store)
+  const flow = durableFlow(through(sandbox, line.port), store, order)
   const instances = await startInstances(folder, flow, env)
-  const arrivals = new Arrivals(sandbox)
+  const arrivals = new Arrivals(sandbox, order)
   const run = new DurableRun({
     ...{ instances, arrivals, line, plan: planned(), kills: KILLS, deploys: DEPLOYS, seed: SEED },
   })
@@ -75,7 +80,7 @@ async function soak() {
   await database?.stop()
   rmSync(folder, { recursive: true, force: true })
   console.log(
-    `${store}, ${instances.length} Node-RED, ${seconds(Date.now() - began)} s, ${MEGABYTES} MB, ${run.killed} kills, ${run.deployed} deploys`,
+    `${store}, order by ${order}, ${instances.length} Node-RED, ${seconds(Date.now() - began)} s, ${MEGABYTES} MB, ${run.killed} kills, ${run.deployed} deploys`,
   )
   return judge(run, arrivals, { parked, feedingMs, ...answers })
 }
@@ -142,10 +147,14 @@ function judge(run, arrivals, { parked = NaN, feedingMs, emittedCount, missing }
   )
   console.log(`out of order: ${disordered}`)
   console.log(
+    `given twice: ${run.repeated}, refused as duplicates ${run.duplicates}, not refused ${run.unrefused}`,
+  )
+  console.log(
     `accepted ${accepted.size}, delivered ${delivered}, parked ${parked}, lost ${lost}, doubled ${doubled}`,
   )
   const isComplete = run.killed >= KILLS && run.deployed >= DEPLOYS
-  return lost === 0 && doubled === 0 && disordered === 0 && missing === 0 && isComplete
+  const isRefused = run.repeated > 0 && run.unrefused === 0
+  return isRefused && lost === 0 && doubled === 0 && disordered === 0 && missing === 0 && isComplete
 }
 
 /** @param {number} milliseconds */

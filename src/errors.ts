@@ -54,6 +54,8 @@ export interface RedoxErrorDetail {
   at?: string
   /** durable delivery: id of the parked message in the outbox */
   outbox?: { id: string; acceptedAt: string; attempts: number }
+  /** durable delivery: earlier message with the same document */
+  duplicateOf?: { id: string; state: string; acceptedAt: string }
   /** destinations or entries of a partial delivery; `delivered` is missing if Redox does not report the result */
   parts?: { part: string; delivered?: boolean; status?: number }[]
   /**
@@ -79,7 +81,8 @@ function readable<T extends RedoxErrorDetail>(detail: T): T {
  */
 function textOf(detail: RedoxErrorDetail): string {
   const { operation, field, status, fault, problems = [], reasons = [], logIds = [], parts = [] } = detail
-  const { messageId, traceId, clockSkewSeconds, retryAfterSeconds, attempts, at, outbox } = detail
+  const { messageId, traceId, clockSkewSeconds, retryAfterSeconds, attempts, at, outbox, duplicateOf } =
+    detail
   const known: [name: string, value: string | number | undefined][] = [
     ['operation', operation],
     ['HTTP status', status],
@@ -96,6 +99,7 @@ function textOf(detail: RedoxErrorDetail): string {
     ['attempts', attempts],
     ['at', at],
     ['parked in the outbox', outbox?.id],
+    ['same as in the outbox', duplicateOf?.id],
   ]
   const shown = known.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
   return shown.join(' · ') || 'no details'

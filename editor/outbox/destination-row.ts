@@ -8,7 +8,7 @@ import { destinationName, shortId } from './words'
 /** Data of a destination that a row shows. */
 export type ShownDestination = Pick<
   DestinationSummary,
-  'destination' | 'open' | 'oldest' | 'paused' | 'blockedBy'
+  'destination' | 'open' | 'oldest' | 'paused' | 'blockedBy' | 'blockedPatients'
 >
 
 interface DestinationOptions {
@@ -47,9 +47,10 @@ export class DestinationRow {
     })
   }
 
-  update({ open, oldest, paused, blockedBy }: ShownDestination, isChosen: boolean): void {
+  update(shown: ShownDestination, isChosen: boolean): void {
+    const { open, oldest, paused } = shown
     this.#isPaused = paused
-    this.#tellStopped(paused, blockedBy)
+    this.#tellStopped(shown)
     const since = oldest && text('destination.oldest', { age: age(oldest) })
     write(this.#small, [text('destination.open', { count: open }), since].filter(Boolean).join(' · '))
     write(this.#toggle, paused ? text('destination.resume') : text('destination.pause'))
@@ -61,10 +62,14 @@ export class DestinationRow {
     this.#name.setAttribute('aria-pressed', String(isChosen))
   }
 
-  #tellStopped(isPaused: boolean, blockedBy: ShownDestination['blockedBy']): void {
+  #tellStopped({ paused: isPaused, blockedBy, blockedPatients }: ShownDestination): void {
+    const patients =
+      blockedPatients === undefined
+        ? undefined
+        : text('destination.blockedPatients', { count: blockedPatients })
     const blocked =
       blockedBy && text('destination.blocked', { id: shortId(blockedBy.id), reason: blockedBy.reason })
-    const why = isPaused ? text('destination.paused') : (blocked ?? '')
+    const why = isPaused ? text('destination.paused') : (blocked ?? patients ?? '')
     if (this.#stopped.textContent === why) return
     this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), why]))
   }

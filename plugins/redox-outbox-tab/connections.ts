@@ -71,10 +71,13 @@ export const strandedSummary = (
   ...(code !== undefined && { code }),
 })
 
-/** Comparison function for sorting destinations: stopped destinations first, then those with the oldest message. */
+/**
+ * Comparison function for sorting destinations: stopped destinations first, then those with blocked patients, then
+ * those with the oldest message.
+ */
 function byUrgency(a: DestinationState, b: DestinationState): number {
-  const stopped = ({ paused, blockedBy }: DestinationState): number =>
-    Number(paused || blockedBy !== undefined)
+  const stopped = ({ paused, blockedBy, blockedPatients }: DestinationState): number =>
+    paused || blockedBy !== undefined ? 2 : Number(blockedPatients !== undefined)
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
 }
 

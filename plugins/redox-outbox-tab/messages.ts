@@ -114,7 +114,7 @@ const MOST_LOOKED_AT = 20
 
 async function waitingReason(
   outbox: Outbox,
-  { id, state, destination, ordered, dueAt }: StoredMessage,
+  { id, state, destination, ordered, orderKey, dueAt }: StoredMessage,
 ): Promise<WaitingReason> {
   if (state !== 'waiting') return {}
   const { store, sender } = outbox
@@ -126,10 +126,16 @@ async function waitingReason(
     ...(next > 0 && { dueAt: wallTime(outbox, next) }),
   }
   if (!ordered) return reason
-  const open = await store.ids({ destination }, ['waiting', 'sending', 'parked'])
+  const states = ['waiting', 'sending', 'parked'] as const
+  if (orderKey !== undefined) {
+    const [first] = await store.ids({ destination, orderKey }, states)
+    if (first !== undefined && first !== id) return { ...reason, waitsBehind: first }
+  }
+  const open = await store.ids({ destination }, states)
   for (const earlier of open.slice(0, open.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
     const [found] = await store.find({ id: earlier, limit: 1 })
-    if (found?.ordered) return { ...reason, waitsBehind: earlier }
+    const isFollowed = orderKey === undefined || found?.orderKey === undefined
+    if (found?.ordered && isFollowed) return { ...reason, waitsBehind: earlier }
   }
   return reason
 }

@@ -29,7 +29,9 @@ module.exports = function register(RED) {
     if (!isOurs(node)) return
     const answer = pending.get(msg._msgid)
     pending.delete(msg._msgid)
-    if (error) answer?.status(500).json({ code: error.code })
+    // The second copy of a document is refused with 400.
+    const status = error?.code === 'REDOX_DUPLICATE' ? 400 : 500
+    if (error) answer?.status(status).json({ code: error.code })
     else answer?.json({ accepted: msg._msgid })
   })
   RED.hooks.add('onSend.durable', (/** @type {SendEvent[]} */ events) => {
@@ -57,8 +59,9 @@ module.exports = function register(RED) {
     // During a deploy, the node does not exist.
     if (!found) return response.sendStatus(503)
     pending.set(id, response)
-    const { destination } = request.query
-    found.receive({ _msgid: id, payload: Buffer.concat(pieces), filename: 'scan.pdf', id, destination })
+    const { destination, patient = id } = request.query
+    const payload = Buffer.concat(pieces)
+    found.receive({ _msgid: id, payload, filename: 'scan.pdf', id, patient, destination })
   })
 }
 

@@ -11,6 +11,8 @@ import type {
   DecisionTerms,
   DeliveryStore,
   DestinationState,
+  EqualCheck,
+  EqualMessage,
   Lease,
   MessageState,
   NewMessage,
@@ -42,8 +44,8 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.check()
   }
 
-  accept(message: NewMessage): Promise<void> {
-    return this.queue.accept(message)
+  accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined> {
+    return this.queue.accept(message, check)
   }
 
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]> {

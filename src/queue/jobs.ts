@@ -10,11 +10,13 @@ import {
 } from '../file/file'
 import { isObject, type JsonObject } from '../message/json'
 import type { Attachment, PreparedMessage } from '../message/prepared'
+import { documentIdentityOf } from '../redox/document-identity'
 import { identifiersOf } from '../redox/identifiers'
+import { patientIdentityOf } from '../redox/patient-identity'
 import type { SendResult, UploadResult } from '../redox/client-types'
 import { yieldingChunks } from '../event-loop'
 import { Seal } from './seal'
-import type { DeliveryStore, NewMessage, MessageStatus, StoredMessage } from './types'
+import type { DeliveryStore, MessageOrder, NewMessage, MessageStatus, StoredMessage } from './types'
 
 /** Job before it is stored: a checked message, with all that is needed to emit its result. */
 export interface Job {
@@ -83,7 +85,9 @@ export interface AttemptRecord {
 }
 
 /** Fields of a stored message that are not part of its encrypted content. */
-type AcceptanceTerms = Pick<NewMessage, 'id' | 'ordered' | 'acceptedAt' | 'deadline'>
+interface AcceptanceTerms extends Pick<NewMessage, 'id' | 'acceptedAt' | 'deadline'> {
+  order: MessageOrder
+}
 
 /** Store together with its key: encrypts data for the store, and decrypts data from it. */
 export class SealedStore {
@@ -150,15 +154,34 @@ export class SealedStore {
   }
 
   /** Encrypts the content of a job, and returns the message in the form that a store accepts. */
-  async sealMessage(content: JobContent, terms: AcceptanceTerms): Promise<NewMessage> {
+  async sealMessage(
+    content: JobContent,
+    { id, acceptedAt, deadline, order }: AcceptanceTerms,
+  ): Promise<NewMessage> {
+    const destination = destinationOf(content.message)
     return {
-      ...terms,
-      destination: destinationOf(content.message),
+      ...{ id, destination, acceptedAt, deadline, ordered: order !== 'none' },
+      ...(order === 'patient' && { orderKey: this.#orderKeyOf(destination, content) }),
       owner: content.owner,
       files: content.files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
-      tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
-      content: await this.seal.encrypt(content, contentPlace(terms.id)),
+      tags: [...tagsOf(content).map((tag) => this.seal.nameFor(tag)), ...optional(this.documentTag(content))],
+      content: await this.seal.encrypt(content, contentPlace(id)),
     }
+  }
+
+  /**
+   * Returns the tag of a job's document at its destination, by which equal jobs are found; undefined if the document
+   * has no identifier or no file.
+   */
+  documentTag({ message, files }: JobContent): string | undefined {
+    const identity = documentIdentityOf(message, files)
+    if (identity === undefined) return undefined
+    return this.seal.nameFor(JSON.stringify(['document', destinationOf(message), identity]))
+  }
+
+  /** Messages without identifiers of a patient have an order key of their own for each destination. */
+  #orderKeyOf(destination: string, { message }: JobContent): string {
+    return this.seal.nameFor(JSON.stringify(['order', destination, patientIdentityOf(message) ?? null]))
   }
 
   /** Stores a file. Messages with the same file share it. */
@@ -201,6 +224,8 @@ export class SealedStore {
   }
 }
 
+const optional = (value: string | undefined): string[] => (value === undefined ? [] : [value])
+
 /** Returns the strings by which people can find a job: SHA-256 of its files, document and order IDs, and `_msgid`. */
 const tagsOf = ({ message, msg, files }: JobContent): string[] => [
   ...new Set([
@@ -210,7 +235,11 @@ const tagsOf = ({ message, msg, files }: JobContent): string[] => [
   ]),
 ]
 
-/** Returns the name of a message's destination. Ordered messages with the same name are sent in order. */
+/** Returns the order in which a stored message is sent. */
+export const orderOf = ({ ordered, orderKey }: Pick<NewMessage, 'ordered' | 'orderKey'>): MessageOrder =>
+  !ordered ? 'none' : orderKey === undefined ? 'destination' : 'patient'
+
+/** Returns the name of a message's destination. */
 export const destinationOf = ({ api, slug, body }: Pick<PreparedMessage, 'api' | 'slug' | 'body'>): string =>
   api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
 

@@ -1,7 +1,7 @@
 import { present } from '../shared/present'
 import { RedoxError } from '../errors'
 import { toStoreTime, toWallTime } from './store-clock'
-import type { JobContent, SealedStore, AttemptRecord } from './jobs'
+import { orderOf, type JobContent, type SealedStore, type AttemptRecord } from './jobs'
 import {
   MOVING,
   type AuditLine,
@@ -128,7 +128,8 @@ async function copyOf(
   const content = await from.contentOf(message)
   const files: JobContent['files'] = []
   for (const file of content.files) files.push(file.kind === 'stored' ? await to.copyFile(file, from) : file)
-  return { notes, copy: { ...message, ...(await to.sealMessage({ ...content, files }, message)) } }
+  const sealed = await to.sealMessage({ ...content, files }, { ...message, order: orderOf(message) })
+  return { notes, copy: { ...message, ...sealed } }
 }
 
 /** Gives a message in the second store the status that it had in the first one. */

@@ -92,24 +92,28 @@ export class Notifier {
     const listener = this.#owners.get(stored.owner)
     if (!listener) return false
     try {
-      await listener(await this.#resultOf(stored))
+      await listener(await resultOf(this.sealedStore, stored))
     } catch {
       // A result that cannot be read must not block the others. Its message stays visible in the outbox.
       this.onUnreadable(stored)
     }
     return true
   }
+}
 
-  async #resultOf(stored: StoredMessage): Promise<JobResult> {
-    const { id, attempts } = stored
-    const acceptedAt = toWallTime(this.sealedStore.store.clock, stored.acceptedAt)
-    const { files: _files, ...job } = await this.sealedStore.contentOf(stored)
-    const { delivery, error, unknown } = await this.sealedStore.recordOf(stored)
-    if (stored.state === 'delivered' && delivery)
-      return { id, acceptedAt, attempts, job, outcome: { delivery } }
-    const { code, message, cause } = present(unknown ?? error, 'the error of a parked message')
-    const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
-    const parked = new RedoxError(code, message, { ...cause, outbox })
-    return { id, acceptedAt, attempts, job, outcome: { error: parked } }
-  }
+/**
+ * Returns the result of a delivered or parked message.
+ * @throws RedoxError REDOX_STORE_UNREADABLE
+ */
+export async function resultOf(sealedStore: SealedStore, stored: StoredMessage): Promise<JobResult> {
+  const { id, attempts } = stored
+  const acceptedAt = toWallTime(sealedStore.store.clock, stored.acceptedAt)
+  const { files: _files, ...job } = await sealedStore.contentOf(stored)
+  const { delivery, error, unknown } = await sealedStore.recordOf(stored)
+  if (stored.state === 'delivered' && delivery)
+    return { id, acceptedAt, attempts, job, outcome: { delivery } }
+  const { code, message, cause } = present(unknown ?? error, 'the error of a parked message')
+  const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
+  const parked = new RedoxError(code, message, { ...cause, outbox })
+  return { id, acceptedAt, attempts, job, outcome: { error: parked } }
 }

@@ -6,8 +6,9 @@ import { identifiersOf } from '../redox/identifiers'
 import { slotDemandOf } from '../redox/requests'
 import { isTriedAgain } from '../transport/outcomes'
 import { asRedoxError } from './as-redox-error'
+import type { DuplicateRule } from './duplicates'
 import type { JobContent, SealedStore, StoredFailure, AttemptRecord, Job } from './jobs'
-import type { Settlement, StoredMessage } from './types'
+import type { MessageOrder, Settlement, StoredMessage } from './types'
 
 /** Options for sending the messages of a connection. */
 export interface SendOptions {
@@ -15,8 +16,10 @@ export interface SendOptions {
   /** environment and account of the connection, see {@link Job} */
   environment: string
   account: string
-  /** true: first in, first out for each destination */
-  ordered: boolean
+  /** order of the messages that are accepted from now on */
+  order: MessageOrder
+  /** what happens to a message if an earlier one has the same document */
+  duplicates: DuplicateRule
   /** milliseconds after acceptance in which a message is retried */
   retryFor: number
   /** milliseconds that messages are stored after their delivery */
@@ -169,7 +172,7 @@ export class SendAttempt {
     if (isTriedAgain(error.cause.retry, 'durable', sendOptions.client.settings.retry)) {
       const rest = backOff(destination, error)
       // An unordered message is delayed by its own `dueAt`, so that other messages of its destination may be sent
-      // before it. An ordered message stays the first one of its destination; the back-off of the destination delays
+      // before it. An ordered message stays the first one of its order key; the back-off of the destination delays
       // it.
       const now = this.sealedStore.store.clock.now()
       const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)

@@ -5,6 +5,7 @@ import { present } from '../shared/present'
 import type { RedoxError } from '../errors'
 import { DestinationBackoff } from './destination-backoff'
 import { asRedoxError } from './as-redox-error'
+import { answerFrom, type AcceptResult } from './duplicates'
 import type { SealedStore, AttemptRecord, Job } from './jobs'
 import { Maintenance, type QueueStats } from './maintenance'
 import { Notifier, type JobResult } from './notifier'
@@ -174,21 +175,27 @@ export class QueueSender {
 
   /**
    * Stores a job. After the promise has resolved, the job survives the end of this process.
-   * @returns the id of the job
-   * @throws RedoxError
+   * @throws RedoxError, also REDOX_DUPLICATE
    */
-  async accept(job: Job, { ordered, retryFor }: SendOptions): Promise<string> {
+  async accept(job: Job, { order, duplicates, retryFor, keepFor }: SendOptions): Promise<AcceptResult> {
     const id = randomUUID()
     const now = this.#store.clock.now()
-    const store = async (): Promise<void> => {
+    const store = async (): Promise<AcceptResult> => {
       const content = await this.sealedStore.storeFiles(job)
-      const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
-      await this.#store.accept(await this.sealedStore.sealMessage(content, terms))
+      const terms = { id, order, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
+      const tag = this.sealedStore.documentTag(content)
+      const acceptsEqual = duplicates === 'warn'
+      const check =
+        tag === undefined ? undefined : { tag, deliveredSince: Math.floor(now - keepFor), acceptsEqual }
+      const equal = await this.#store.accept(await this.sealedStore.sealMessage(content, terms), check)
+      if (equal && !acceptsEqual) return answerFrom(this.sealedStore, equal, duplicates)
+      return { id, ...(equal && { equal }) }
     }
     for (let tries = 1; ; tries++) {
       try {
-        await store()
-        break
+        const accepted = await store()
+        this.#wake()
+        return accepted
       } catch (error) {
         const { code } = asRedoxError(error)
         // Two errors are retried: the store was unreachable; or a file that this job shares with older messages was
@@ -199,8 +206,6 @@ export class QueueSender {
         await sleep(code === 'REDOX_STORE_LOST' ? 0 : POLL_INTERVAL_MS)
       }
     }
-    this.#wake()
-    return id
   }
 
   // ---- Sending ----------------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ export const areStorable = ({ destination, id, tag, code }: Criteria): boolean =
   [destination, id, tag, code].every(isStorable)
 
 /** Returns the fields of a message that are stored unencrypted, as strings. */
-export const textsOf = ({ id, destination, owner, files, tags }: NewMessage): string[] => [
-  ...[id, destination, owner],
+export const textsOf = ({ id, destination, orderKey = '', owner, files, tags }: NewMessage): string[] => [
+  ...[id, destination, orderKey, owner],
   ...files,
   ...tags,
 ]

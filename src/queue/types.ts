@@ -6,7 +6,8 @@
  *   it.
  * - Owner: id of the Node-RED node that accepted the job and emits its result.
  * - Destination: target of a job: the EHR of a FHIR connection, or the destinations of a Data Model message.
- * - Ordered job: a job that is sent only after all earlier jobs of its destination.
+ * - Ordered job: a job that is sent only after all earlier jobs of its destination, or of its patient at the
+ *   destination, see `MessageOrder`. Order key: keyed hash of a destination and a patient.
  * - State: see {@link STATES}. Open: waiting or sending. Done: delivered or discarded.
  * - Parked: not sent until a person decides, because the message was refused or its outcome is unknown. A parked job
  *   also stops the ordered jobs after it.
@@ -18,7 +19,8 @@
  * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNANNOUNCED_MS}.
  * - Content, notes: the accepted message, and the facts known since then (uploads, outcome). Sealed: encrypted with a
  *   key that the store does not have.
- * - Tag: a keyed hash by which a job is found. File, blob: a document, stored once for all jobs that contain it.
+ * - Tag: a keyed hash by which a job is found. Equal jobs: jobs with the same tag of their document, see `duplicates.ts`.
+ *   File, blob: a document, stored once for all jobs that contain it.
  * - Key check value: an encrypted constant. A store key that decrypts it is the right one.
  * - Audit log: the decisions of people and their reasons. Lines are added, never changed.
  * - Paused: nothing is sent to a destination until a person resumes it. Rate limiter: limit of requests for all
@@ -36,16 +38,27 @@ import type { StoreClock } from './store-clock'
 
 export { ACTIONS, STATES, type Action, type MessageState }
 
+/**
+ * Order in which messages to a destination are sent. `destination`: each one after all earlier ones; `patient`: each
+ * one after all earlier ones of its patient; `none`: in any order.
+ */
+export type MessageOrder = 'destination' | 'patient' | 'none'
+
 export interface NewMessage {
   /** id of the job; a second job with the same id is ignored */
   id: string
   /** destination, see the terms above */
   destination: string
   /**
-   * true: the job is sent after all earlier jobs of its destination, and not while one of them is parked. Other jobs
+   * true: the job is sent after all earlier jobs that it has to follow, and not while one of them is parked. Other jobs
    * are sent in any order.
    */
   ordered: boolean
+  /**
+   * keyed hash of destination and patient: the ordered job follows the jobs with the same order key, and those of its
+   * destination without one. undefined: it follows all jobs of its destination
+   */
+  orderKey?: string
   /** id of the node that accepted the job and emits its result */
   owner: string
   acceptedAt: number
@@ -83,6 +96,20 @@ export interface StoredMessage extends NewMessage {
  */
 export const UNANNOUNCED_MS = 72 * 3_600_000
 
+/**
+ * Check for an equal message at acceptance: one with the same tag of its document that is open or parked, or was
+ * delivered not long ago. A discarded one does not count.
+ */
+export interface EqualCheck {
+  tag: string
+  /** messages that were delivered earlier do not count */
+  deliveredSince: number
+  /** true: the message is stored even if there is an equal one */
+  acceptsEqual: boolean
+}
+
+export type EqualMessage = Pick<StoredMessage, 'id' | 'state'>
+
 /** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {
   /** id of a process, new at each start */
@@ -97,6 +124,8 @@ export interface Criteria {
   /** id of the message, exact match */
   id?: string
   tag?: string
+  /** order key of the message, exact match */
+  orderKey?: string
   /** `reason` of the message, exact match */
   code?: string
   /** earliest and latest time of acceptance, both included */
@@ -183,8 +212,13 @@ export interface DestinationState {
   oldest?: number
   /** true: a person has paused the destination */
   paused: boolean
-  /** parked message that the ordered messages after it wait for, and its reason */
+  /** parked message that all ordered messages to the destination after it wait for, and its reason */
   blockedBy?: { id: string; reason: string }
+  /**
+   * number of order keys (patients) whose messages wait for a parked message of the same key, while those of other keys
+   * are sent; undefined: none
+   */
+  blockedPatients?: number
 }
 
 /** Part of a store for the queue sender: accepts, claims, settles, announces and deletes messages. */
@@ -197,15 +231,17 @@ export interface QueueStore {
 
   /**
    * Stores a message. Durable once the promise resolves. If a message with the same id exists, the existing message is
-   * kept.
+   * kept. With a check, also looks for an equal message, in the same atomic step: of two equal messages that are
+   * accepted at the same time, the second one sees the first, also if another process accepts it.
+   * @returns the equal message, if there is one; a delivered one rather than an open or parked one
    * @throws RedoxError REDOX_STORE_LOST if one of the files is not stored or was just deleted; REDOX_BAD_INPUT if an id
    *   or the destination contains characters that cannot be stored
    */
-  accept(message: NewMessage): Promise<void>
+  accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined>
 
   /**
-   * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination, and none
-   * while it is being sent, parked or not due. No messages of paused destinations, or of destinations in `except`. No
+   * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination or order
+   * key, and none while it is being sent, parked or not due. No messages of paused destinations, or of destinations in `except`. No
    * destination uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then
    * shows if a request may have arrived.
    */

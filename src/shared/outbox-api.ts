@@ -104,8 +104,10 @@ export interface DestinationSummary {
   /** time when the oldest open message was accepted */
   oldest?: string
   paused: boolean
-  /** parked message that the ordered messages after it wait for */
+  /** parked message that all ordered messages after it wait for */
   blockedBy?: { id: string; reason: string }
+  /** number of patients whose messages wait for a parked one of the same patient, while those of others are sent */
+  blockedPatients?: number
 }
 
 /** Summary of a store that belongs to no connection, so that its messages are not sent. */

@@ -16,7 +16,15 @@ import { eventually } from '../lib/eventually'
 import { useEditor, type Editor } from './editor'
 
 const DATABASE = ['storeUrl', 'storeSchema']
-const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']
+const DURABLE = [
+  'store',
+  'storeKey',
+  'storeOrder',
+  'storeRetryHours',
+  'storeKeepHours',
+  'storeDuplicates',
+  'storeLateMinutes',
+]
 const KEY = /^[A-Za-z0-9+/]{43}=$/
 const SHORT = 'Store key must have at least 16 characters.'
 const ATTRIBUTES = '?target_session_attrs=read-write'

@@ -56,7 +56,7 @@ for (const kind of STORES)
 
     async function accept(documentId: string, { at = Date.now(), destination = 'd' } = {}): Promise<string> {
       const id = `${documentId}-${randomUUID()}`
-      const terms = { id, ordered: false, acceptedAt: at, deadline: at + HOUR }
+      const terms = { id, order: 'none' as const, acceptedAt: at, deadline: at + HOUR }
       await contents.store.accept(
         await contents.sealMessage(await contents.storeFiles(parcel(documentId, destination)), terms),
       )

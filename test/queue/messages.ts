@@ -29,7 +29,7 @@ export async function accept(contents: SealedStore, count: number): Promise<stri
     const content = await contents.storeFiles(parcel(index))
     const id = `${String(index)} ${randomUUID()}`
     const times = { acceptedAt: Date.now(), deadline: Date.now() + HOUR }
-    await contents.store.accept(await contents.sealMessage(content, { id, ordered: false, ...times }))
+    await contents.store.accept(await contents.sealMessage(content, { id, order: 'none', ...times }))
     ids.push(id)
   }
   return ids

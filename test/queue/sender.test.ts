@@ -47,7 +47,7 @@ describe('queue sender', function () {
 
   async function start(queue: string): Promise<{
     told: JobResult[]
-    accept: (destination: string) => Promise<string>
+    accept: (destination: string) => Promise<unknown>
     counts: PostgresStore['counts']
   }> {
     const store = await PostgresStore.open({ url: postgres().url(), schema: 'redox', queue })
@@ -61,11 +61,12 @@ describe('queue sender', function () {
     courier.attach('node', async (ended) => void told.push(ended))
     const hour = 3_600_000
     const delivering = {
-      ...{ client, environment: 'Development', account: 'an account', ordered: true },
+      ...{ client, environment: 'Development', account: 'an account', order: 'destination' as const },
+      ...{ duplicates: 'warn' as const },
       ...{ retryFor: hour, keepFor: hour },
     }
     courier.setOptions(delivering)
-    const accept = (destination: string): Promise<string> => courier.accept(parcel(destination), delivering)
+    const accept = (destination: string): Promise<unknown> => courier.accept(parcel(destination), delivering)
     closing.push(async () => {
       await courier.stop()
       await Promise.all([store.close(), client.close()])

@@ -220,11 +220,11 @@ export class DurableConnection {
 
   startSending(
     { client, environment, account }: Connection,
-    { ordered, retryFor, keepFor }: DurableSettings,
+    { order, duplicates, retryFor, keepFor }: DurableSettings,
   ): void {
     this.#environment = environment
     if (!this.#isClosed)
-      this.#outbox?.setOptions({ client, environment, account, ordered, retryFor, keepFor })
+      this.#outbox?.setOptions({ client, environment, account, order, duplicates, retryFor, keepFor })
   }
 
   subscribe(user: Node, listener: Subscriber): () => void {

@@ -8,6 +8,8 @@ import {
   type StoreDatabase,
   type StoreLocation,
 } from '../../../src/queue/store-location'
+import type { DuplicateRule } from '../../../src/queue/duplicates'
+import type { MessageOrder } from '../../../src/queue/types'
 import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS, type TargetEnvironment } from '../../../src/shared/values'
 import {
   amountIn,
@@ -23,7 +25,8 @@ import {
 export interface DurableSettings {
   place: StoreLocation
   key: string
-  ordered: boolean
+  order: MessageOrder
+  duplicates: DuplicateRule
   retryFor: number
   keepFor: number
   /** age in milliseconds from which a waiting message is reported as late */
@@ -66,7 +69,8 @@ export function durableSettingsOf(
   return {
     place: locationIn(userDir, id, kind === 'embedded' ? undefined : databaseOf(config, storeUrl.trim())),
     key,
-    ordered: choiceIn(config, 'storeOrder') === 'destination',
+    order: choiceIn(config, 'storeOrder'),
+    duplicates: choiceIn(config, 'storeDuplicates'),
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
     keepFor: amountIn(config, 'storeKeepHours', 24) * HOUR,
     lateAfter: amountIn(config, 'storeLateMinutes', 60) * 60_000,

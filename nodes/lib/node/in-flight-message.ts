@@ -1,5 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { EqualMessage } from '../../../src/queue/types'
 import type { MessageFacts } from '../../../src/redox/activity'
 import type { DirectMessage, DirectMessages } from '../../../src/redox/direct-messages'
 import type { Progress } from '../../../src/redox/client-types'
@@ -40,6 +41,8 @@ export interface MessageAnswer {
 export interface AcceptedMessage {
   /** id of the message in the outbox */
   id: string
+  /** earlier message with the same document */
+  equal?: EqualMessage
   warnings: string[]
 }
 

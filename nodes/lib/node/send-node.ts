@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import type * as Fingerprinting from '../../../src/file/fingerprint'
-import type { DestinationState } from '../../../src/queue/types'
+import type { DestinationState, EqualMessage } from '../../../src/queue/types'
 import { EventLoopBudget } from '../../../src/event-loop'
 import type { RedoxClient } from '../../../src/redox/client'
 import { directMessagesOf } from '../../../src/redox/direct-messages'
@@ -28,7 +28,13 @@ import {
 } from './handover'
 import type { JobResult } from '../queue/outbox'
 import { forCatch } from './catch-error'
-import { stoppedError, InFlightMessage, type SendOutcome, type InFlightOutcome } from './in-flight-message'
+import {
+  stoppedError,
+  InFlightMessage,
+  type MessageAnswer,
+  type SendOutcome,
+  type InFlightOutcome,
+} from './in-flight-message'
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
@@ -156,6 +162,11 @@ class SendNodeState implements Subscriber {
     // The flow needs the reference in the response to an upload, so uploads are sent directly and never queued.
     const isUpload = this.type.table.type === 'redox-upload'
     if (!outbox || isUpload) this.#listDirect(work, isUpload)
+    const answered = ({ redox, ...done }: Omit<MessageAnswer, 'warnings'>): SendOutcome => {
+      const milliseconds = Math.round(performance.now() - began)
+      const facts = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
+      return { answer: { ...done, redox: facts, warnings } }
+    }
     const place = new IntakeSlot(outbox && !isUpload ? outbox : client, work, before)
     const { admitted } = place
     try {
@@ -167,19 +178,12 @@ class SendNodeState implements Subscriber {
       if (outbox && prepared.kind === 'message') {
         if (work.signal.aborted) throw stoppedError()
         work.commit()
-        const { id, destination } = await queueMessage(
-          prepared,
-          { ...connection, outbox },
-          this.node.id,
-          work,
-        )
-        this.#destinations.add(destination)
-        return { accepted: { id, warnings } }
+        const queued = await queueMessage(prepared, { ...connection, outbox }, this.node.id, work)
+        this.#destinations.add(queued.destination)
+        if ('accepted' in queued) return { accepted: { ...queued.accepted, warnings } }
+        return answered(queued.answer)
       }
-      const { redox, ...done } = await sendNow(prepared, client, work)
-      const milliseconds = Math.round(performance.now() - began)
-      const facts = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
-      return { answer: { ...done, redox: facts, warnings } }
+      return answered(await sendNow(prepared, client, work))
     } finally {
       place.leave()
     }
@@ -277,7 +281,10 @@ class Input {
       return this.#conclude(forCatch(outcome.error, msg))
     }
     if ('accepted' in outcome) {
-      sender.warn(outcome.accepted.warnings)
+      const { equal, warnings } = outcome.accepted
+      sender.warn(warnings)
+      // Each duplicate has its own warning, unlike the warnings about the node's messages in general.
+      if (equal) sender.node.warn(duplicateWarning(equal))
       this.#entry.accepted(outcome.accepted.id)
       return this.#conclude()
     }
@@ -297,6 +304,9 @@ class Input {
     completeMessage(RED, node, { msg: this.msg, done: this.done }, error)
   }
 }
+
+const duplicateWarning = ({ id, state }: EqualMessage): string =>
+  `Duplicate: the outbox has the same document for the same destination, ${state} (${id}). This message is sent as well.`
 
 /**
  * Returns fingerprints of the bytes in the message property that the File field names. The fingerprints are taken

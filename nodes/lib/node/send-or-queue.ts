@@ -12,7 +12,7 @@ import { deliverDirect, uploadDirect } from '../../../src/redox/direct-delivery'
 import type { Connection } from '../connection/connection'
 import type { Outbox } from '../queue/outbox'
 import type { Prepared } from './prepare-types'
-import type { MessageAnswer, AnswerId, InFlightMessage } from './in-flight-message'
+import type { AcceptedMessage, MessageAnswer, AnswerId, InFlightMessage } from './in-flight-message'
 
 type AnswerWithoutWarnings = Omit<MessageAnswer, 'warnings'>
 type PreparedSend = Extract<Prepared, { kind: 'message' }>
@@ -28,23 +28,30 @@ export function sendNow(
   return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
 }
 
+/** Message that was given to the outbox: stored, or answered with the first delivery of the same document. */
+type QueuedMessage = { destination: string } & (
+  { accepted: Omit<AcceptedMessage, 'warnings'> } | { answer: AnswerWithoutWarnings }
+)
+
 /**
  * Stores a message in the outbox, which sends the message later.
  * @param owner id of the node that emits the answer
- * @returns id of the message in the outbox, and its destination
  */
 export async function queueMessage(
   { draft, isText }: PreparedSend,
   { client, environment, account, outbox }: OutboxConnection,
   owner: string,
   work: InFlightMessage,
-): Promise<{ id: string; destination: string }> {
+): Promise<QueuedMessage> {
   const message = validMessage(draft)
   work.facts = factsOf(message, isText)
   await client.assertDeliverable(message)
   const from = { owner, environment, account }
-  const id = await outbox.accept({ ...from, message, isText, msg: await plainProperties(work.msg) })
-  return { id, destination: destinationOf(message) }
+  const accepted = await outbox.accept({ ...from, message, isText, msg: await plainProperties(work.msg) })
+  const destination = destinationOf(message)
+  if (!('first' in accepted)) return { destination, accepted }
+  const { redox, ...answer } = answerOfJob(accepted.first, accepted.delivery)
+  return { destination, answer: { ...answer, redox: { ...redox, duplicate: true } } }
 }
 
 /** Returns the answer to a message that the queue sender has delivered. */

@@ -8,6 +8,7 @@ import {
   type JobResult,
   type SenderListener,
 } from '../../../src/queue/sender'
+import type { AcceptResult } from '../../../src/queue/duplicates'
 import type { SealedStore, Job } from '../../../src/queue/jobs'
 import { replaceStore, openStore } from '../../../src/queue/open-store'
 import type { StoreLocation } from '../../../src/queue/store-location'
@@ -26,8 +27,8 @@ export class Outbox {
   /** number of redox-config nodes that have the outbox open; can be two for a moment in a deploy */
   #users = 0
   #sendOptions: SendOptions | undefined
-  /** promises of messages that are being stored; each resolves with the id of the message */
-  readonly #accepting = new Set<Promise<string>>()
+  /** promises of messages that are being stored */
+  readonly #accepting = new Set<Promise<AcceptResult>>()
   /** concurrency slots for preparing and storing messages */
   #intake: Semaphore | undefined
   #listener: SenderListener | undefined
@@ -101,15 +102,15 @@ export class Outbox {
   admit(signal: AbortSignal, { after, ...entry }: SlotRequest): Promise<() => void> {
     return present(this.#intake, 'the intake').acquire(signal, {
       ...entry,
-      ...(present(this.#sendOptions, 'the send options').ordered && { after }),
+      ...(present(this.#sendOptions, 'the send options').order !== 'none' && { after }),
     })
   }
 
   /**
-   * Stores a message in the queue and returns its id.
-   * @throws RedoxError REDOX_STORE_… if the message could not be stored; nothing is sent then
+   * Stores a message in the queue, unless the connection does not send documents that are already in the outbox.
+   * @throws RedoxError REDOX_STORE_… if the message could not be stored, REDOX_DUPLICATE; nothing is sent then
    */
-  async accept(job: Job): Promise<string> {
+  async accept(job: Job): Promise<AcceptResult> {
     const accepting = this.sender.accept(job, present(this.#sendOptions, 'the send options'))
     this.#accepting.add(accepting)
     try {

@@ -1,10 +1,11 @@
 import { assertStorable, textsOf } from '../store-errors'
-import type { StoredMessage } from '../types'
+import type { EqualCheck, EqualMessage, StoredMessage } from '../types'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
-import { messageLost } from './errors'
+import { equalMessageFailed, messageLost } from './errors'
 import { digits } from './identity'
-import { bytes, json, KEY, put } from './keys'
+import { bytes, escaped, json, KEY, put } from './keys'
+import { orderKeyChanges } from './order-keys'
 import type { Retention } from './retention'
 import { indexKeysOf, type LevelRow } from './rows'
 
@@ -23,8 +24,11 @@ export class Acceptance {
     return !this.#unsure.has(id)
   }
 
-  /** Stores a message, unless a message with the same id exists. Durable once the promise resolves. */
-  async store(message: StoredMessage): Promise<void> {
+  /**
+   * Stores a message, unless a message with the same id exists. Durable once the promise resolves.
+   * @param check see {@link QueueStore.accept}
+   */
+  async store(message: StoredMessage, check?: EqualCheck): Promise<EqualMessage | undefined> {
     assertStorable(...textsOf(message))
     const { id } = message
     // The check runs in parallel with earlier tasks; a broken database is checked by its repair. The empty catch
@@ -33,15 +37,21 @@ export class Acceptance {
     inPlace.catch(() => undefined)
     let isNew = false
     try {
-      await this.database.reliably(async () => {
+      const equal = await this.database.reliably(async () => {
         await inPlace
         const isKnown = (await this.database.reader.row(id)) !== undefined
+        const found = check && !isKnown ? await this.#equalMessage(check) : undefined
+        if (found && !check?.acceptsEqual) return found
         isNew = !isKnown || this.#unsure.has(id)
         if (isNew) this.#unsure.set(id, 'writing')
         if (!isKnown) await this.#add(message)
+        return found
       })
+      // The equal message was not on the disk yet. Its caller got the error of its write.
+      if (equal && !isNew && this.#unsure.get(equal.id) === 'failed') throw equalMessageFailed()
       this.database.reserve.refused = 0
       this.#unsure.delete(id)
+      return equal
     } catch (error) {
       // The caller gets the error and may send the message again, so this copy must not be sent, even if it is on the
       // disk.
@@ -66,6 +76,17 @@ export class Acceptance {
     for (const id of ids) this.#unsure.delete(id)
   }
 
+  async #equalMessage({ tag, deliveredSince }: EqualCheck): Promise<EqualMessage | undefined> {
+    const rows = await this.database.reader.rows(`tag!${escaped(tag)}`)
+    const equal = rows.filter(
+      ({ id, state, endedAt = 0 }) =>
+        this.#unsure.get(id) !== 'failed' &&
+        (state === 'delivered' ? endedAt >= deliveredSince : state !== 'discarded'),
+    )
+    const found = equal.find(({ state }) => state === 'delivered') ?? equal[0]
+    return found && { id: found.id, state: found.state }
+  }
+
   async #add({ content, notes, ...known }: StoredMessage): Promise<void> {
     const { counters, reserve } = this.database
     await reserve.assertRoomFor(content.length)
@@ -81,6 +102,7 @@ export class Acceptance {
       ...indexKeysOf(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
       ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
+      ...(await orderKeyChanges(this.database.reader, [{ to: row }])),
     ]
     const count = (): void => {
       counters.sequence++

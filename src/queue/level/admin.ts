@@ -143,8 +143,8 @@ export class LevelAdmin implements AdminStore {
 
   // ---- Moving to another store ------------------------------------------------------------------------
 
-  insertMoved(message: StoredMessage): Promise<void> {
-    return this.parts.acceptance.store(message)
+  async insertMoved(message: StoredMessage): Promise<void> {
+    await this.parts.acceptance.store(message)
   }
 
   setStatus(

@@ -16,6 +16,7 @@ import { digits, IdentityFile, inodesOf, readIdentity, writeIdentity } from './i
 import { bytes, del, json, KEY, put, type Change, type Database, type KeyRange } from './keys'
 import { migrate } from './migrations'
 import type { OpenedFolder } from './open-folder'
+import { orderKeyChanges } from './order-keys'
 import { Reader } from './reader'
 import type { DiskReserve } from './disk-reserve'
 import { indexKeysOf, type LevelRow } from './rows'
@@ -145,6 +146,12 @@ export class LevelDatabase {
       ...indexKeysOf(to).map((key) => put(key, bytes(to.id))),
       put(KEY.row(to.id), json(to)),
     ])
+    changes.push(
+      ...(await orderKeyChanges(
+        this.reader,
+        rows.map(([from, to]) => ({ from, to })),
+      )),
+    )
     const count = (): void => {
       for (const [from, to] of rows) {
         this.counters.add(from, -1)

@@ -116,6 +116,10 @@ export function openingFailed(error: unknown): never {
   return failed(error)
 }
 
+/** Error of a message whose equal message was found in the store, but could not be written to the disk. */
+export const equalMessageFailed = (): RedoxError =>
+  new RedoxError('REDOX_STORE_UNAVAILABLE', 'Store cannot be written: an equal message could not be stored.')
+
 export const systemCodeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 
 /** Returns the codes and messages of an error and its causes as one string. */

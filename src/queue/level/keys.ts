@@ -40,6 +40,16 @@ export const KEY = {
    * is sent when it is the first of its destination
    */
   line: (destination: string, sequence: string) => `line!${escaped(destination)}!${sequence}`,
+  /**
+   * index of the messages in `line` by what they follow: their order key, or their destination if they have none. An
+   * ordered message with an order key is sent when it is the first of both
+   */
+  turn: (turn: string, sequence: string) => `turn!${escaped(turn)}!${sequence}`,
+  /** index of waiting messages that are the first with their order key, by the time when they are due */
+  first: (destination: string, dueAt: number, sequence: string) =>
+    `first!${escaped(destination)}!${digits(dueAt)}!${sequence}`,
+  /** index of parked messages that other messages with the same order key wait for */
+  blocking: (destination: string, sequence: string) => `blocking!${escaped(destination)}!${sequence}`,
   /** index of unordered waiting messages, by the time when they are due */
   due: (destination: string, dueAt: number, sequence: string) =>
     `due!${escaped(destination)}!${digits(dueAt)}!${sequence}`,

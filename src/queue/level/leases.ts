@@ -83,11 +83,12 @@ export class Leases {
 
   async nextDue(now: number, except: string[]): Promise<number | undefined> {
     const times: number[] = []
-    const busy = await this.#busyDestinations()
+    const sending = await this.#orderedBeingSent()
     for (const destination of await this.#openDestinations(except)) {
-      const next = busy.has(destination) ? undefined : await this.#nextOrdered(destination)
+      const next = await this.#nextOrdered(destination, sending)
+      const [keyed] = await this.#firstOfOrderKeys(destination, { sending, limit: 1 })
       const [free] = await this.database.reader.rows(`due!${escaped(destination)}`, 1)
-      times.push(...[next, free].flatMap((row) => row?.dueAt ?? []))
+      times.push(...[next, keyed, free].flatMap((row) => row?.dueAt ?? []))
     }
     return times.length === 0 ? undefined : Math.max(now, Math.min(...times))
   }
@@ -103,36 +104,65 @@ export class Leases {
    */
   async #claimable(now: number, limit: number, except: string[]): Promise<LevelRow[]> {
     const destinations = await this.#openDestinations(except)
-    const busy = await this.#busyDestinations()
-    const due = await Promise.all(destinations.map((one) => this.#dueIn(one, { busy, now, limit })))
+    const sending = await this.#orderedBeingSent()
+    const due = await Promise.all(destinations.map((one) => this.#dueIn(one, { sending, now, limit })))
     const inTurn = Array.from({ length: limit }, (_, at) => due.flatMap((rows) => rows[at] ?? [])).flat()
     return sortByAcceptance(inTurn.slice(0, limit))
   }
 
   async #dueIn(
     destination: string,
-    { busy, now, limit }: { busy: Set<string>; now: number; limit: number },
+    { sending, now, limit }: { sending: LevelRow[]; now: number; limit: number },
   ): Promise<LevelRow[]> {
-    const next = busy.has(destination) ? undefined : await this.#nextOrdered(destination)
+    const next = await this.#nextOrdered(destination, sending)
+    const keyed = await this.#firstOfOrderKeys(destination, { sending, now, limit })
     const range = { gt: `due!${escaped(destination)}!`, lt: `due!${escaped(destination)}!${digits(now)}"` }
     const found = await this.database.reader.rowsIn(range, limit)
     const free = found.filter(({ id }) => this.acceptance.isConfirmed(id))
-    return [...(next && next.dueAt <= now ? [next] : []), ...free]
+    return [...(next && next.dueAt <= now ? [next] : []), ...keyed, ...free]
   }
 
-  /** Returns the destinations to which an ordered message is being sent. */
-  async #busyDestinations(): Promise<Set<string>> {
-    const held = await this.database.reader.rows('state!sending')
-    return new Set(held.flatMap(({ ordered, destination }) => (ordered ? [destination] : [])))
+  async #orderedBeingSent(): Promise<LevelRow[]> {
+    return (await this.database.reader.rows('state!sending')).filter(({ ordered }) => ordered)
   }
 
   /**
-   * Returns the ordered message of a destination to be sent next; undefined if an earlier message is open or parked.
+   * Returns the ordered message to be sent next of those that follow all messages of their destination; undefined if
+   * an earlier message is open or parked.
    */
-  async #nextOrdered(destination: string): Promise<LevelRow | undefined> {
+  async #nextOrdered(destination: string, sending: LevelRow[]): Promise<LevelRow | undefined> {
+    if (sending.some((row) => row.destination === destination)) return undefined
     const [first] = await this.database.reader.rows(`line!${escaped(destination)}`, 1)
-    const isNext = first?.ordered && first.state === 'waiting' && this.acceptance.isConfirmed(first.id)
+    const isNext = first?.ordered && first.orderKey === undefined && this.#canBeSent(first)
     return isNext ? first : undefined
+  }
+
+  /**
+   * Returns the messages of a destination that are the first with their order key, those that are due first in front.
+   * None that comes after a message without an order key, or whose order key is being sent.
+   * @param now only messages that are due then; undefined: all
+   */
+  async #firstOfOrderKeys(
+    destination: string,
+    { sending, now, limit }: { sending: LevelRow[]; now?: number; limit: number },
+  ): Promise<LevelRow[]> {
+    const here = sending.filter((row) => row.destination === destination)
+    const keys = new Set(here.map(({ orderKey }) => orderKey))
+    if (keys.has(undefined)) return []
+    const [barrier] = await this.database.reader.rows(`turn!${escaped(destination)}`, 1)
+    const prefix = `first!${escaped(destination)}!`
+    const till = now === undefined ? `${prefix.slice(0, -1)}"` : `${prefix}${digits(now)}"`
+    const found: LevelRow[] = []
+    for await (const row of this.database.reader.each({ gt: prefix, lt: till })) {
+      const isBehind = barrier !== undefined && barrier.sequence < row.sequence
+      if (isBehind || keys.has(row.orderKey) || !this.#canBeSent(row)) continue
+      if (found.push(row) === limit) break
+    }
+    return found
+  }
+
+  #canBeSent({ id, state }: LevelRow): boolean {
+    return state === 'waiting' && this.acceptance.isConfirmed(id)
   }
 
   /**

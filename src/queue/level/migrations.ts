@@ -21,6 +21,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'the first layout', changes: async () => [] },
   { name: 'the state sending, which was called held', changes: heldBecomesSending },
   { name: 'names of the fields of a row', changes: renameRowFields },
+  { name: 'the index of what a message follows', changes: indexTurns },
 ]
 
 async function heldBecomesSending(db: Database): Promise<Change[]> {
@@ -49,6 +50,12 @@ async function renameRowFields(db: Database): Promise<Change[]> {
     const row = Object.fromEntries(fields.map(([name, value]) => [NEW_FIELD_NAMES.get(name) ?? name, value]))
     return put(KEY.row(row.id as string), json(row))
   })
+}
+
+/** All messages of earlier releases follow those of their destination. */
+async function indexTurns(db: Database): Promise<Change[]> {
+  const rows = await new Reader(db).rows('line')
+  return rows.map(({ id, destination, sequence }) => put(KEY.turn(destination, sequence), bytes(id)))
 }
 
 /** Returns the number of the last step that was run; 0 if there was none. */

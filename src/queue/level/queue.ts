@@ -1,5 +1,13 @@
 import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/rate-limiter'
-import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage } from '../types'
+import type {
+  EqualCheck,
+  EqualMessage,
+  Lease,
+  NewMessage,
+  QueueStore,
+  Settlement,
+  StoredMessage,
+} from '../types'
 import type { Acceptance } from './acceptance'
 import type { Announcements } from './announcements'
 import type { LevelDatabase } from './database'
@@ -33,8 +41,8 @@ export class LevelQueue implements QueueStore {
     reserve.refused = 0
   }
 
-  accept(message: NewMessage): Promise<void> {
-    return this.parts.acceptance.store({ ...message, ...UNTRIED })
+  accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined> {
+    return this.parts.acceptance.store({ ...message, ...UNTRIED }, check)
   }
 
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]> {

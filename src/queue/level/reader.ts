@@ -21,6 +21,16 @@ export class Reader {
     return this.db.keys(under(prefix))
   }
 
+  async count(prefix: string): Promise<number> {
+    let count = 0
+    try {
+      for await (const _key of this.keys(prefix)) count++
+    } catch (error) {
+      failed(error)
+    }
+    return count
+  }
+
   async firstKey(prefix: string): Promise<string | undefined> {
     const [first] = await this.db
       .keys({ ...under(prefix), limit: 1 })

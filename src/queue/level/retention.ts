@@ -4,6 +4,7 @@ import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
 import { bytes, del, KEY, put, under } from './keys'
 import { digits } from './identity'
+import { orderKeyChanges } from './order-keys'
 import { indexKeysOf, type LevelRow } from './rows'
 
 const NEW_FILE_MS = 3_600_000
@@ -91,6 +92,7 @@ export class Retention {
       ...indexKeysOf(row).map(del),
       ...row.tags.map((tag) => del(KEY.tag(tag, row.sequence))),
       ...row.files.map((name) => del(KEY.file(name, row.id))),
+      ...(await orderKeyChanges(this.database.reader, [{ from: row }])),
     ]
     const count = (): void => {
       counters.forgotten++

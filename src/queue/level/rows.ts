@@ -39,11 +39,19 @@ export function rowOf(found: Buffer): LevelRow {
   }
 }
 
-/** Returns the index keys of a message, which depend on its state. */
+/** Returns true for a message that ordered messages after it wait for. */
+export const isInLine = ({ state, ordered }: Pick<LevelRow, 'state' | 'ordered'>): boolean =>
+  isOpen(state) || (ordered && state === 'parked')
+
+/**
+ * Returns the index keys of a message, which depend on its state. For the index keys that depend on other messages, see
+ * `order-keys.ts`.
+ */
 export function indexKeysOf({
   state,
   destination,
   ordered,
+  orderKey,
   sequence,
   dueAt,
   announced,
@@ -53,7 +61,9 @@ export function indexKeysOf({
   return [
     KEY.state(state, sequence),
     ...(isOpen(state) ? [KEY.open(destination, sequence)] : []),
-    ...(isOpen(state) || (ordered && state === 'parked') ? [KEY.line(destination, sequence)] : []),
+    ...(isInLine({ state, ordered })
+      ? [KEY.line(destination, sequence), KEY.turn(orderKey ?? destination, sequence)]
+      : []),
     ...(!ordered && state === 'waiting' ? [KEY.due(destination, dueAt, sequence)] : []),
     ...(state === 'parked' ? [KEY.parked(destination, sequence)] : []),
     ...(isForgettable(state) ? [KEY.ended(endedAt, sequence)] : []),
@@ -100,10 +110,11 @@ export function prefixesOf({ id, tag, state }: Omit<Query, 'limit'>): string[] {
 }
 
 export function isWanted(row: LevelRow, wanted: Omit<Query, 'limit'>): boolean {
-  const { state, destination, id, tag, code, since = 0, till = Infinity } = wanted
+  const { state, destination, orderKey, id, tag, code, since = 0, till = Infinity } = wanted
   return (
     (state === undefined || row.state === state) &&
     (destination === undefined || row.destination === destination) &&
+    (orderKey === undefined || row.orderKey === orderKey) &&
     (id === undefined || row.id === id) &&
     (tag === undefined || row.tags.includes(tag)) &&
     (code === undefined || row.reason === code) &&

@@ -50,13 +50,24 @@ export class MessageSearch {
 
   async #stateOf(destination: string, paused: boolean): Promise<DestinationState> {
     const [oldest] = await this.#reader.rows(`open!${escaped(destination)}`, 1)
-    const [first] = await this.#reader.rows(`line!${escaped(destination)}`, 1)
+    const blocker = await this.#blockerOf(destination)
+    const blockedPatients = await this.#reader.count(`blocking!${escaped(destination)}`)
     const { open, parked, owners } = this.database.counters.of(destination)
     return {
       ...{ destination, open, parked, owners: [...owners.keys()], paused },
       ...(oldest && { oldest: oldest.acceptedAt }),
-      ...(first?.state === 'parked' && { blockedBy: { id: first.id, reason: first.reason ?? '' } }),
+      ...(blocker && { blockedBy: { id: blocker.id, reason: blocker.reason ?? '' } }),
+      ...(blockedPatients > 0 && { blockedPatients }),
     }
+  }
+
+  /** Returns the parked message that all ordered messages to a destination wait for, whatever their order keys. */
+  async #blockerOf(destination: string): Promise<LevelRow | undefined> {
+    // A message without an order key waits for all earlier ones, and all later ones wait for it.
+    const [withoutKey] = await this.#reader.rows(`turn!${escaped(destination)}`, 1)
+    if (withoutKey === undefined || withoutKey.state === 'parked') return withoutKey
+    const [first] = await this.#reader.rows(`line!${escaped(destination)}`, 1)
+    return first?.state === 'parked' ? first : undefined
   }
 
   /** Yields the matching rows in the order of acceptance, or newest first. */

@@ -199,13 +199,13 @@ export class PostgresAdmin implements AdminStore {
 
   async insertMoved(message: StoredMessage): Promise<void> {
     assertStorable(...textsOf(message))
-    const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { id, destination, ordered, orderKey, owner, acceptedAt, deadline, files, tags, content } = message
     const { state, attempts, dueAt, requestStarted, reason, notes, announced, endedAt } = message
     await this.connection.ask(
       `INSERT INTO redox.message (queue, sequence, patience, id, lane, ordered, owner, accepted_at, deadline, files,
-         tags, content, state, attempts, due_at, begun, reason, notes, told, ended_at)
+         tags, content, state, attempts, due_at, begun, reason, notes, told, ended_at, order_key)
        VALUES ($1, nextval('redox.acceptance'), $7::bigint - $6::bigint, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-         $13, $14, $15, $16, $17, $18)
+         $13, $14, $15, $16, $17, $18, $19)
        ON CONFLICT (queue, id) DO NOTHING`,
       [
         ...[id, destination, ordered, owner, acceptedAt, deadline, files, tags, content],
@@ -218,6 +218,7 @@ export class PostgresAdmin implements AdminStore {
           notes ?? null,
           announced,
           endedAt ?? null,
+          orderKey ?? null,
         ],
       ],
     )

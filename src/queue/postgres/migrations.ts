@@ -12,7 +12,13 @@ import { sqlStateOf, INSUFFICIENT_PRIVILEGE, mayNotSetUp } from './errors'
 import { BEGIN_DURABLY } from './primary'
 
 /** Names of the files in the folder `sql`, without `.sql`. The number of a file is its position, counted from 1. */
-export const MIGRATIONS = ['0001-tables', '0002-clock', '0003-sending', '0004-migrations'] as const
+export const MIGRATIONS = [
+  '0001-tables',
+  '0002-clock',
+  '0003-sending',
+  '0004-migrations',
+  '0005-order-and-duplicates',
+] as const
 
 const VERSION = MIGRATIONS.length
 

@@ -5,6 +5,8 @@ import { RedoxError } from '../../errors'
 import { assertStorable, textsOf } from '../store-errors'
 import {
   UNANNOUNCED_MS,
+  type EqualCheck,
+  type EqualMessage,
   type Lease,
   type NewMessage,
   type QueueStore,
@@ -14,7 +16,7 @@ import {
 import type { DatabaseClock } from './clock'
 import type { DatabaseConnection } from './connection'
 import { SharedRateLimiter } from './rate-limiter'
-import { sortedMessages, type PostgresRow } from './rows'
+import { sortedMessages, type PostgresAcceptance, type PostgresRow } from './rows'
 
 const AN_HOUR_MS = 3_600_000
 /** Number of messages that one statement deletes; each message may have a file of 30 MB. */
@@ -23,10 +25,10 @@ const FORGOTTEN_AT_ONCE = 100
 /** Queue of the PostgreSQL store. Each call is one statement. */
 export class PostgresQueue implements QueueStore {
   /**
-   * Last acceptance in progress, by destination. Ordered messages are accepted one after the other: parallel statements
+   * Last acceptance in progress, by destination and order key. Ordered messages are accepted one after the other: parallel statements
    * could be stored in another order, and would use all connections of the pool.
    */
-  readonly #accepting = new Map<string, Promise<void>>()
+  readonly #accepting = new Map<string, Promise<unknown>>()
 
   constructor(
     private readonly connection: DatabaseConnection,
@@ -38,31 +40,42 @@ export class PostgresQueue implements QueueStore {
     return Promise.resolve()
   }
 
-  async accept(message: NewMessage): Promise<void> {
-    if (!message.ordered) return this.#accept(message)
-    const { destination } = message
-    const before = this.#accepting.get(destination) ?? Promise.resolve()
-    const accepted = before.catch(() => undefined).then(() => this.#accept(message))
-    this.#accepting.set(destination, accepted)
+  async accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined> {
+    if (!message.ordered) return this.#accept(message, check)
+    const turn = message.orderKey ?? message.destination
+    const before = this.#accepting.get(turn) ?? Promise.resolve()
+    const accepted = before.catch(() => undefined).then(() => this.#accept(message, check))
+    this.#accepting.set(turn, accepted)
     try {
-      await accepted
+      return await accepted
     } finally {
-      if (this.#accepting.get(destination) === accepted) this.#accepting.delete(destination)
+      if (this.#accepting.get(turn) === accepted) this.#accepting.delete(turn)
     }
   }
 
-  async #accept(message: NewMessage): Promise<void> {
+  async #accept(message: NewMessage, check?: EqualCheck): Promise<EqualMessage | undefined> {
     assertStorable(...textsOf(message))
-    const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = message
-    const [row] = await this.connection.ask<{ accept: boolean }>(
-      'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
-      [id, destination, ordered, owner, acceptedAt, deadline, files, tags, content],
+    const { id, destination, ordered, orderKey = null } = message
+    const { owner, acceptedAt, deadline, files, tags, content } = message
+    const { tag = null, deliveredSince = null, acceptsEqual = true } = check ?? {}
+    const [row] = await this.connection.ask<PostgresAcceptance>(
+      'SELECT * FROM redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)',
+      [
+        ...[id, destination, ordered, orderKey, owner, acceptedAt, deadline, files, tags, content],
+        ...[tag, deliveredSince, acceptsEqual],
+      ],
     )
-    if (row?.accept !== true)
+    const {
+      has_files: hasFiles,
+      equal_id: equalId,
+      equal_state: state,
+    } = present(row, 'the answer of accept')
+    if (!hasFiles)
       throw new RedoxError(
         'REDOX_STORE_LOST',
         `File is missing: a file of the message ${id} is no longer in the store.`,
       )
+    return equalId === null ? undefined : { id: equalId, state }
   }
 
   async claim({ holder, leaseMs, limit, except }: Lease & { except: string[] }): Promise<StoredMessage[]> {

@@ -7,6 +7,7 @@ export interface PostgresRow extends QueryResultRow {
   sequence: string
   lane: string
   ordered: boolean
+  order_key: string | null
   owner: string
   accepted_at: string
   deadline: string
@@ -23,10 +24,18 @@ export interface PostgresRow extends QueryResultRow {
   ended_at: string | null
 }
 
+/** Answer of redox.accept(). */
+export interface PostgresAcceptance extends QueryResultRow {
+  has_files: boolean
+  equal_id: string | null
+  equal_state: MessageState
+}
+
 export const storedMessageOf = (row: PostgresRow): StoredMessage => ({
   id: row.id,
   destination: row.lane,
   ordered: row.ordered,
+  ...(row.order_key !== null && { orderKey: row.order_key }),
   owner: row.owner,
   acceptedAt: Number(row.accepted_at),
   deadline: Number(row.deadline),
@@ -70,7 +79,7 @@ export interface SearchPosition {
  */
 export function matchingQuery(
   columns: string,
-  { destination, id, tag, code, since, till }: Criteria,
+  { destination, orderKey, id, tag, code, since, till }: Criteria,
   ofState: SqlCondition,
   { sequence, newestFirst = false }: SearchPosition,
 ): { found: string; values: unknown[] } {
@@ -78,6 +87,7 @@ export function matchingQuery(
     ofState,
     [`sequence ${newestFirst ? '<' : '>'} ?`, sequence],
     ['lane = ?', destination],
+    ['order_key = ?', orderKey],
     ['id = ?', id],
     ['reason = ?', code],
     ['accepted_at >= ?', since],
@@ -103,6 +113,7 @@ export interface PostgresDestination extends QueryResultRow {
   owners: string[] | null
   oldest: string | null
   paused: boolean
+  blocked: string
   id: string | null
   reason: string | null
 }
@@ -115,12 +126,19 @@ export const DESTINATIONS = `
     FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'sending', 'parked') GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
-  SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
+  SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused,
+    blocker.id, blocker.reason, (
+      SELECT count(DISTINCT order_key) FROM redox.message parked
+      WHERE parked.queue = $1 AND parked.lane = used.lane AND parked.state = 'parked' AND EXISTS (
+        SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.order_key = parked.order_key
+          AND behind.state IN ('waiting', 'sending', 'parked') AND behind.sequence > parked.sequence)
+    ) AS blocked
   FROM used FULL JOIN stopped USING (lane)
   LEFT JOIN LATERAL (
     SELECT id, reason FROM redox.message parked
     WHERE parked.queue = $1 AND parked.lane = used.lane AND state = 'parked' AND EXISTS (
       SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.lane = used.lane AND behind.ordered
+        AND (behind.order_key IS NULL OR parked.order_key IS NULL)
         AND behind.state IN ('waiting', 'sending') AND behind.sequence > parked.sequence)
     ORDER BY sequence LIMIT 1
   ) blocker ON true
@@ -133,6 +151,7 @@ export const destinationStateOf = ({
   owners,
   oldest,
   paused,
+  blocked,
   id,
   reason,
 }: PostgresDestination): DestinationState => ({
@@ -143,4 +162,5 @@ export const destinationStateOf = ({
   paused,
   ...(oldest !== null && { oldest: Number(oldest) }),
   ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),
+  ...(Number(blocked) > 0 && { blockedPatients: Number(blocked) }),
 })

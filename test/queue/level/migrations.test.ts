@@ -48,16 +48,22 @@ describe('embedded store: formats of other releases', () => {
       [string, string],
     ]
     const rows = await db.iterator({ gt: 'row!', lt: 'row"' }).all()
+    const turns = await db.keys({ gt: 'turn!', lt: 'turn"' }).all()
+    assert.equal(turns.length, 2)
     await db.batch([
       { type: 'del', key },
       { type: 'put', key: key.replace('sending', 'held'), value: id },
       ...rows.map(([name, row]) => ({ type: 'put' as const, key: name, value: ofVersion1(row) })),
+      ...turns.map((name) => ({ type: 'del' as const, key: name })),
       { type: 'put', key: 'meta!version', value: '1' },
     ])
     await db.close()
     const now = await open()
     assert.deepEqual(await now.counts(), { waiting: 1, sending: 1, parked: 0, delivered: 0, discarded: 0 })
-    const [again] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
+    // A message with an order key follows the messages of its destination that an earlier release accepted.
+    await now.accept({ ...message(), id: 'later', orderKey: 'p' })
+    const [again, ...others] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
+    assert.deepEqual(others, [])
     assert.deepEqual([again!.id, again!.state, again!.requestStarted], ['sent', 'sending', true])
     await now.settle('sent', 'other', { state: 'delivered', notes: Buffer.from('n') }, 2)
     const [next] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
@@ -70,11 +76,11 @@ describe('embedded store: formats of other releases', () => {
     await (await open()).close()
     const { ClassicLevel } = await import('classic-level')
     const db = new ClassicLevel(path.join(folder, 'messages'))
-    await db.put('meta!version', '4')
+    await db.put('meta!version', '5')
     await db.close()
     await fails(LevelStore.open(folder), 'REDOX_STORE_NEWER')
     await db.open()
-    assert.equal(await db.get('meta!version'), '4')
+    assert.equal(await db.get('meta!version'), '5')
     await db.close()
   })
 

@@ -85,7 +85,13 @@ describe('PostgreSQL store: tables', function () {
     const store = await open({ url })
     await store.accept(message('first', 'lane'))
     const fresh = await stateOf(databaseOf(url))
-    await sql('DROP TABLE redox.migration; UPDATE redox.version SET version = 3', databaseOf(url))
+    await sql(
+      `DROP TABLE redox.migration; UPDATE redox.version SET version = 3;
+       ALTER TABLE redox.message DROP COLUMN order_key;
+       DROP FUNCTION redox.accept(text, text, text, boolean, text, text, bigint, bigint, text[], text[], bytea, text,
+         bigint, boolean)`,
+      databaseOf(url),
+    )
     const again = await open({ url })
     assert.deepEqual(
       (await again.claim(hold('me'))).map(({ id }) => id),
