@@ -41,6 +41,8 @@ describe('durable delivery of a document that the outbox already has', () => {
       const { id, acceptedAt } = flow.emitted[0]!.redox.outbox
       assert.deepEqual(flow.caught[0]!.error.cause.duplicateOf, { id, state: 'delivered', acceptedAt })
       assert.deepEqual([server.of('send').length, flow.caught[0]!.statusCode], [1, 400])
+      const { waiting, sending, delivered } = await outbox().store.counts()
+      assert.deepEqual([waiting, sending, delivered], [0, 0, 1])
     })
 
     it(`${node.type}, answer: emits the first delivery's answer, also after a restart`, async () => {
