@@ -8,6 +8,7 @@ import type {
   RedoxConfigNode,
 } from '../lib/connection/connection'
 import { registerEditorRoutes } from '../lib/editor/editor-routes'
+import { registerMonitoring } from '../lib/monitoring/monitoring-routes'
 import { DurableConnection } from '../lib/connection/durable-connection'
 import { migrated } from '../lib/runtime/migrations'
 import { networkOf, UNVERIFIED } from '../lib/connection/network'
@@ -132,5 +133,6 @@ export = function register(RED: NodeAPI): void {
     { credentials: CREDENTIALS },
   )
   registerEditorRoutes(RED)
+  registerMonitoring(RED)
   watchForStrandedStores(RED)
 }

@@ -122,6 +122,8 @@ export class Activity {
   lastSuccess: number | undefined
   /** number of access tokens that could not be obtained */
   tokenFailures = 0
+  /** outcome of the last HTTP request */
+  lastRequest: OutcomeLabel | undefined
   #token: TokenState = { state: 'none' }
 
   /** @param connection id of the redox-config node */
@@ -142,6 +144,7 @@ export class Activity {
     this.requests.add(`${kind} ${label}`, { kind, code: label })
     this.requestSeconds[kind].observe(seconds)
     this.sentBytes += bytes
+    this.lastRequest = label
   }
 
   messageEnded({ delivery, operation, way = 'none', code, seconds, bytes }: EndedMessage): void {

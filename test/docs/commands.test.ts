@@ -36,6 +36,7 @@ const NOT_RUN: Record<string, string> = {
   'cd ~/.node-red': 'goes with the next one',
   [`npm install /path/to/node-red-redox/${TARBALL}`]: 'the same as in .ci/run, which knows the path',
 }
+const METRICS_TOKEN = 'a-token-for-the-scraper'
 const NO_DOCKER = 'needs Docker, and an image from a registry'
 
 const SANDBOX = /^npx -p @ehr-flows\/node-red-redox redox-sandbox /
@@ -73,6 +74,10 @@ const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
     is: ({ page, language }) => page === 'CONTRIBUTING.md' && language === 'diff',
   },
   { what: 'a drawing', is: ({ text }) => text.includes('──►') },
+  {
+    what: 'monitoring: needs Prometheus or Kubernetes; the page says what was run by hand',
+    is: ({ page, language }) => page === 'docs/monitoring.md' && language === 'yaml',
+  },
   { what: NO_DOCKER, is: ({ language }) => language === 'yaml' },
 ]
 
@@ -199,13 +204,14 @@ describe('commands and snippets of the pages', () => {
     this.timeout(60_000)
     const loaded = blocksOf('settings.js').map(({ text }) => {
       const module = { exports: {} as { redox: object } }
-      runInNewContext(text, { module })
+      runInNewContext(text, { module, process: { env: { REDOX_METRICS_TOKEN: METRICS_TOKEN } } })
       return module.exports.redox
     })
     // The settings are compared as JSON, because objects from another vm context have other prototypes.
     assert.deepEqual(JSON.parse(JSON.stringify(loaded)), [
       { allowedOrigins: ['http://nodered.example:1880'] },
       { contentWithoutAdminAuth: true },
+      { metricsToken: METRICS_TOKEN, metricsPort: 9464, metricsHost: '0.0.0.0' },
     ])
     const content = 'redox/outbox/none/messages/none/content?reason=test'
     const seen = async (redox: object): Promise<unknown[]> => {

@@ -24,6 +24,7 @@ const USERS = {
   outboxReader: 'redox-outbox.read',
   outboxWriter: 'redox-outbox.write',
   outboxSeer: 'redox-outbox.content',
+  metricsReader: 'redox-metrics.read',
 } as const
 type User = keyof typeof USERS
 
@@ -37,6 +38,8 @@ interface Route {
   body?: object
   good: number
   allowed: User[]
+  /** true: a request without credentials gets an answer without names, with the same status */
+  isOpen?: true
 }
 
 const CANARY = 'Quuxworth-8814'
@@ -54,6 +57,7 @@ const PREVIEW = {
 const OUTBOX = 'redox/outbox/outboxconfig'
 const OUTBOX_READERS: User[] = ['admin', 'reader', 'outboxReader']
 const OUTBOX_WRITERS: User[] = ['admin', 'outboxWriter']
+const METRICS_READERS: User[] = ['admin', 'reader', 'metricsReader']
 const PAUSE = { destination: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
 // Id of a message that does not exist, so that the test can send the same decision for every user.
 const NOBODYS = '00000000-0000-4000-8000-000000000000'
@@ -79,6 +83,8 @@ const ROUTES: Route[] = [
   { method: 'POST', path: '/redox/outbox/stranded/:id', place: () => 'redox/outbox/stranded/nobodys', body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/store', place: () => `${OUTBOX}/store`, body: { action: 'begin-new', reason: 'a test' }, good: 409, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/audit', place: () => `${OUTBOX}/audit`, good: 200, allowed: OUTBOX_READERS },
+  { method: 'GET', path: '/redox/metrics', place: () => 'redox/metrics', good: 200, allowed: METRICS_READERS },
+  { method: 'GET', path: '/redox/health', place: () => 'redox/health', good: 200, allowed: METRICS_READERS, isOpen: true },
 ]
 const POSTS = ROUTES.filter(({ method }) => method === 'POST')
 
@@ -165,6 +171,10 @@ describe('admin routes', function () {
       const refused = (Object.keys(USERS) as User[]).filter((user) => !route.allowed.includes(user))
       for (const token of [undefined, 'wrong', ...refused.map((user) => nodeRed.tokens[user])]) {
         const answer = await use(route, token)
+        if (route.isOpen && token === undefined) {
+          assert.deepEqual([answer.status, await answer.text()], [200, '{"status":"ok"}'])
+          continue
+        }
         assert.equal(answer.status, 401)
         assertSafe(answer)
         assert.match(await answer.text(), /^(Unauthorized)?$/)

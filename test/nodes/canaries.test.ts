@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
+import { metricsText } from '../../nodes/lib/monitoring/metrics'
 import { directMessages, directSummaries } from '../../plugins/redox-outbox-tab/direct'
 import { directConnections } from '../../src/redox/direct-messages'
 import { Canaries, DOCUMENT, NOTE_TEXT, PERSON, SAID, SECRETS } from '../lib/canaries'
@@ -205,7 +206,10 @@ describe('markers', function () {
     canaries.searched = 0
     server = await serve((request) => (script[purposeOf(request)] ?? good)(request))
   })
-  afterEach(() => server.close())
+  afterEach(async () => {
+    canaries.assertNone(await metricsText(), 'metrics')
+    await server.close()
+  })
 
   const begin = ({ type, node }: Case, options: Partial<FlowOptions> = {}): Promise<Flow> =>
     startFlowTo(server.url, {

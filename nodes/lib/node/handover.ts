@@ -19,7 +19,7 @@ interface FlowsEvent {
   /** flow configuration that is running, or that the deploy in progress will start */
   config?: object
 }
-interface RuntimeEvent {
+export interface RuntimeEvent {
   id?: string
   payload?: { state?: string; deploy?: boolean }
 }

@@ -2,15 +2,28 @@
  * Routes of this package in Node-RED's admin API. Node-RED 4.1 without `adminAuth` accepts requests from web pages of
  * any origin, so each route itself refuses requests from pages of other origins, before it reads the request body.
  */
+import type { ServerResponse } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
+import { hasToken, monitoringSettings } from './monitoring-settings'
 
 export interface AdminRoutes {
   get: Register
   /** Registers a POST route. Its handlers get only bodies that were sent as `application/json`. */
   post: Register
   delete: Register
+  /**
+   * Registers a GET route for monitoring programs, which cannot log in: the token of `settings.js` replaces the login
+   * and the permission. The handler also gets requests without any credentials, with `isAllowed` false.
+   */
+  monitoring: (path: string, permission: string, answer: MonitoringAnswer) => void
 }
+
+/**
+ * Responds to a monitoring program.
+ * @param isAllowed true if the request has the token, or a user has logged in and has the permission
+ */
+export type MonitoringAnswer = (response: ServerResponse, isAllowed: boolean) => void
 
 /**
  * Registers a route.
@@ -39,6 +52,8 @@ export function adminRoutes(RED: NodeAPI): AdminRoutes {
     get: (path, permissions, ...handlers) => httpAdmin.get(path, before(permissions), handlers),
     post: (path, permissions, ...handlers) => httpAdmin.post(path, before(permissions), jsonOnly, handlers),
     delete: (path, permissions, ...handlers) => httpAdmin.delete(path, before(permissions), handlers),
+    monitoring: (path, permission, answer) =>
+      httpAdmin.get(path, [withSafeHeaders, ownPagesOnly(RED), monitored(RED, permission, answer)]),
   }
 }
 
@@ -46,15 +61,34 @@ const settingsOf = ({ settings }: NodeAPI): RouteSettings =>
   (settings as { redox?: RouteSettings | null }).redox ?? {}
 
 /**
+ * Without `adminAuth`, Node-RED's permission check lets every request pass, so a user must also have logged in.
+ */
+function monitored(RED: NodeAPI, permission: string, answer: MonitoringAnswer): RequestHandler {
+  const { token } = monitoringSettings(RED)
+  const checksPermission = RED.auth.needsPermission(permission)
+  return (request, response, next) => {
+    const { authorization } = request.headers
+    if (authorization === undefined) return answer(response, false)
+    if (hasToken(authorization, token)) return answer(response, true)
+    checksPermission(request, response, (error?: unknown) =>
+      error === undefined ? answer(response, hasLoggedIn(request)) : next(error),
+    )
+  }
+}
+
+/** Headers of every response, see {@link withSafeHeaders}. */
+export const SAFE_HEADERS = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+}
+
+/**
  * Sets response headers so that no cache stores the response, no browser guesses its type, and no page of another
  * origin embeds it.
  */
 const withSafeHeaders: RequestHandler = (_request, response, next) => {
-  response.set({
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-  })
+  response.set(SAFE_HEADERS)
   next()
 }
 
