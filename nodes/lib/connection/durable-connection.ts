@@ -4,6 +4,7 @@ import type { DestinationState, MessageState } from '../../../src/queue/types'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
+import { NEARLY_FULL } from '../../../src/queue/store-usage'
 import { waitingText } from './waiting-text'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
@@ -15,11 +16,14 @@ const OPEN_AGAIN_MS = 5000
  */
 export const LATE_EVENT = 'redox:outbox-late'
 
+/** Name of the event on `RED.events` that is emitted when a store reaches 80 % of its limit, and when it is below again. */
+export const NEARLY_FULL_EVENT = 'redox:outbox-nearly-full'
+
 /** Name of the event on `RED.events` that is emitted when more messages are parked than before. */
 export const PARKED_EVENT = 'redox:outbox-parked'
 
 /**
- * Payload of {@link LATE_EVENT} and {@link PARKED_EVENT}, also `msg.status.outbox` in messages of a Status node.
+ * Payload of {@link LATE_EVENT}, {@link NEARLY_FULL_EVENT} and {@link PARKED_EVENT}, also `msg.status.outbox` in messages of a Status node.
  * Contains no patient data.
  */
 export interface OutboxState {
@@ -30,6 +34,12 @@ export interface OutboxState {
   oldestSeconds: number
   /** true if the oldest waiting message is older than the late limit of the redox-config node */
   isLate: boolean
+  /** bytes in the store; undefined until they are measured for the first time */
+  storeBytes?: number
+  /** bytes in the store above which no message is accepted; undefined: no limit */
+  storeLimit?: number
+  /** true if the store holds 80 % of its limit or more */
+  isNearlyFull: boolean
   /** destinations that are blocked by a parked message, or paused */
   stopped: string[]
   /** code of the error that makes the store unusable */
@@ -51,6 +61,7 @@ export class DurableConnection {
   #outbox: Outbox | undefined
   #lateAfter = Infinity
   #isLate = false
+  #isNearlyFull = false
   #isClosed = false
   #shownStatus = ''
   #parkedBefore = 0
@@ -137,7 +148,15 @@ export class DurableConnection {
     } catch (error) {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
-      this.#showStatus({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      this.#showStatus({
+        waiting: 0,
+        parked: 0,
+        oldestSeconds: 0,
+        isLate: false,
+        isNearlyFull: false,
+        stopped: [],
+        code,
+      })
       this.#notifySubscribers([], new Map(), code)
       this.#logOnce(code, error instanceof RedoxError ? error.message : '')
       this.#retryTimer = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
@@ -194,11 +213,11 @@ export class DurableConnection {
 
   startSending(
     { client, environment, account }: Connection,
-    { ordered, retryFor, keepFor }: DurableSettings,
+    { ordered, retryFor, keepFor, storeLimit }: DurableSettings,
   ): void {
     this.#environment = environment
     if (!this.#isClosed)
-      this.#outbox?.setOptions({ client, environment, account, ordered, retryFor, keepFor })
+      this.#outbox?.setOptions({ client, environment, account, ordered, retryFor, keepFor, storeLimit })
   }
 
   subscribe(user: Node, listener: Subscriber): () => void {
@@ -239,13 +258,14 @@ export class DurableConnection {
 
   // ---- Status, log and events --------------------------------------------------------------------------------
 
-  #onStats({ counts, destinations, parkedSinceStart, failing, age, storeError }: QueueStats): void {
+  #onStats({ counts, destinations, parkedSinceStart, failing, age, storeError, usage }: QueueStats): void {
     if (this.#isClosed) return
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
       parked: counts.parked,
       oldestSeconds: Math.floor(age / 1000),
       isLate: age > this.#lateAfter,
+      ...fillingOf(usage),
       stopped: destinations
         .filter(({ paused, blockedBy }) => paused || blockedBy)
         .map(({ destination }) => destination),
@@ -258,6 +278,7 @@ export class DurableConnection {
       this.#loggedCode = ''
       this.#emitIfMoreParked(state, parkedSinceStart)
     }
+    this.#tellIfNearlyFull(state)
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
@@ -277,6 +298,17 @@ export class DurableConnection {
     for (const { onBacklog } of this.#subscribers.values()) onBacklog(backlog)
   }
 
+  #tellIfNearlyFull(state: OutboxState): void {
+    if (state.isNearlyFull === this.#isNearlyFull) return
+    this.#isNearlyFull = state.isNearlyFull
+    this.RED.events.emit(NEARLY_FULL_EVENT, { connection: this.node.id, ...state })
+    if (state.isNearlyFull)
+      this.RED.log.warn(
+        `redox-config ${this.node.id}: the store holds ${percentOf(state)} % of its limit. At 100 %, new messages are ` +
+          'refused (REDOX_STORE_FULL). Deliver or discard what waits, or raise the limit.',
+      )
+  }
+
   #emitIfMoreParked(state: OutboxState, parkings: number): void {
     const isNew = parkings > (this.#parkingsBefore ?? parkings) && state.parked > 0
     const isMore = state.parked > this.#parkedBefore || isNew
@@ -286,7 +318,7 @@ export class DurableConnection {
   }
 
   #showStatus(outbox: OutboxState): void {
-    const { waiting, parked, oldestSeconds, isLate, stopped, code } = outbox
+    const { waiting, parked, oldestSeconds, isLate, isNearlyFull, stopped, code } = outbox
     this.#code = code
     const minutes = Math.floor(oldestSeconds / 60)
     const parts = [
@@ -295,10 +327,11 @@ export class DurableConnection {
       minutes > 0 ? `${minutes} min` : '',
       parked > 0 ? `${this.#translated('parked')} ${parked}` : '',
       stopped.length > 0 ? `${this.#translated('stopped')} ${stopped.length}` : '',
+      isNearlyFull ? `${this.#translated('store')} ${percentOf(outbox)} %` : '',
     ].filter((part) => part !== '')
     const isBad = code !== undefined || stopped.length > 0
     const status: NodeStatus = {
-      fill: isBad ? 'red' : isLate || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
+      fill: isBad ? 'red' : isLate || isNearlyFull || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
       shape: isBad || isLate ? 'ring' : 'dot',
       text: parts.join(' · ') || this.#translated('empty'),
     }
@@ -334,3 +367,15 @@ const inUse = (): RedoxError =>
     'REDOX_STORE_LOST',
     'Store is open: no new store was created. A new store can replace only a store that cannot be opened.',
   )
+
+const fillingOf = ({
+  bytes,
+  limit,
+}: QueueStats['usage']): Pick<OutboxState, 'storeBytes' | 'storeLimit' | 'isNearlyFull'> => ({
+  ...(bytes !== undefined && { storeBytes: bytes }),
+  ...(limit !== Infinity && { storeLimit: limit }),
+  isNearlyFull: bytes !== undefined && bytes >= NEARLY_FULL * limit,
+})
+
+const percentOf = ({ storeBytes = 0, storeLimit = Infinity }: OutboxState): number =>
+  Math.floor((100 * storeBytes) / storeLimit)

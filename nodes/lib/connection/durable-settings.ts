@@ -6,6 +6,7 @@ import {
   amountIn,
   assertVariablesSet,
   asTexts,
+  bytesIn,
   choiceIn,
   configuration,
   type ConnectionConfig,
@@ -21,6 +22,8 @@ export interface DurableSettings {
   keepFor: number
   /** age in milliseconds from which a waiting message is reported as late */
   lateAfter: number
+  /** bytes in the store above which no message is accepted; Infinity: no limit */
+  storeLimit: number
 }
 
 const HOUR = 3_600_000
@@ -63,6 +66,7 @@ export function durableSettingsOf(
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
     keepFor: amountIn(config, 'storeKeepHours', 24) * HOUR,
     lateAfter: amountIn(config, 'storeLateMinutes', 60) * 60_000,
+    storeLimit: bytesIn(config, 'storeLimitGb', Infinity),
   }
 }
 

@@ -15,6 +15,7 @@ const amount = <const N extends string, const W extends Condition>(name: N, icon
 
 const KB = 1_000
 const MB = 1_000_000
+const GB = 1_000_000_000
 
 const size = <const N extends string>(name: N, icon: string, bytes: number) =>
   ({ ...amount(name, icon, {}), bytes }) as const satisfies Field
@@ -121,6 +122,7 @@ export const settings = table('redox-config', 1, [
     amount('storeRetryHours', 'clock-o', DURABLE),
     amount('storeKeepHours', 'history', DURABLE),
     amount('storeLateMinutes', 'bell-o', DURABLE),
+    { ...amount('storeLimitGb', 'hdd-o', DURABLE), bytes: GB },
   ]),
   ...section('delivery', [
     amount('sendsAtOnce', 'arrows-h', {}),
