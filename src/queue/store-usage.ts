@@ -48,6 +48,6 @@ export class StoreUsage {
 const limitReached = (limit: number): RedoxError =>
   new RedoxError(
     'REDOX_STORE_FULL',
-    `Store is full: the message would exceed the ${formatSize(limit)} that the connection allows (Store limit). Deliver or ` +
+    `Store is full: the message would exceed the ${formatSize(limit)} that the connection allows ("Store limit (GB)"). Deliver or ` +
       'discard what waits, or raise the limit. No accepted message is lost, and delivery continues.',
   )
