@@ -8,7 +8,7 @@ import type {
   PauseRequest,
 } from '../../src/shared/outbox-api'
 import { button, element, write } from '../tab/elements'
-import { age } from '../tab/formats'
+import { age, size } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
 import { AuditLog } from './audit-log'
 import { DestinationList } from './destination-list'
@@ -55,6 +55,7 @@ export class OutboxView {
   readonly #warnings = element('p', 'redox-tab-notice')
   readonly #beginNew = element('div', 'redox-outbox-block')
   readonly #body = element('div')
+  readonly #size = element('div', 'redox-outbox-block redox-tab-small')
   readonly #oldest = element('div', 'redox-outbox-block redox-tab-small')
   readonly #header = new Header((connection) => this.#want({ connection, state: undefined, destination: '' }))
   readonly #filters = new StateFilters((state) => this.#want({ state }))
@@ -114,7 +115,13 @@ export class OutboxView {
     this.#notices.place.setAttribute('role', 'status')
     this.#storeError.setAttribute('role', 'alert')
     this.#beginNew.append(this.#beginNewButton())
-    this.#body.append(this.#filters.element, this.#oldest, this.#destinations.block, this.#search.form)
+    this.#body.append(
+      this.#filters.element,
+      this.#oldest,
+      this.#size,
+      this.#destinations.block,
+      this.#search.form,
+    )
     this.#body.append(this.#many.block, ...this.#messages.elements, this.#audit.block)
     scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#warnings, this.#stranded.block)
     scroll.append(this.#body, this.#direct.block)
@@ -234,7 +241,7 @@ export class OutboxView {
   // ---- Display --------------------------------------------------------------------------------------------
 
   #show(connection: ConnectionSummary | undefined, connections: ConnectionSummary[]): void {
-    const { code, counts, oldest, warnings = [] } = connection ?? {}
+    const { code, counts, oldest, warnings = [], storeBytes, storeLimit } = connection ?? {}
     this.#header.show(connection, connections)
     this.#notices.tell(connection ? undefined : 'none')
     this.#storeError.hidden = code === undefined
@@ -246,6 +253,8 @@ export class OutboxView {
     this.#body.hidden = !counts
     this.#oldest.hidden = !oldest
     write(this.#oldest, oldest ? text('oldest', { age: age(oldest) }) : '')
+    this.#size.hidden = storeBytes === undefined
+    write(this.#size, storeBytes === undefined ? '' : sizeText(storeBytes, storeLimit))
   }
 
   // ---- Decisions ------------------------------------------------------------------------------------------
@@ -285,3 +294,8 @@ export class OutboxView {
 /** Returns the first state with messages that need attention; '' if there are none. */
 const firstState = (counts: NonNullable<ConnectionSummary['counts']>): StateFilter =>
   (['parked', 'waiting', 'sending'] as const).find((state) => counts[state] > 0) ?? ''
+
+const sizeText = (bytes: number, limit: number | undefined): string =>
+  limit === undefined
+    ? text('storeSize', { size: size(bytes) })
+    : text('storeSizeOf', { size: size(bytes), limit: size(limit) })

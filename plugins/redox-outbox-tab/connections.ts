@@ -43,12 +43,15 @@ export async function connectionSummary(
   if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
     const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.destinations()])
+    const { bytes, limit } = outbox.sender.usage
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
     return {
       ...known,
       ...(code !== undefined && { code }),
       ...(outbox.store.warnings.length > 0 && { warnings: outbox.store.warnings }),
       counts,
+      ...(bytes !== undefined && { storeBytes: bytes }),
+      ...(limit !== Infinity && { storeLimit: limit }),
       ...(outbox.retryFor !== undefined && { retryForHours: Math.ceil(outbox.retryFor / HOUR_MS) }),
       ...(times.length > 0 && { oldest: wallTime(outbox, Math.min(...times)) }),
       destinations: [...destinations]

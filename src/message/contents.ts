@@ -1,7 +1,7 @@
 import { getAt, isObject, type Json, type JsonObject, type Path } from './json'
 
 /** Content of a file inside a message: base64, text, or a URL. */
-export interface FileContent {
+export interface ContentOfFile {
   path: Path
   content: string
   /** true for the text of a note, which is not base64 */
@@ -13,14 +13,14 @@ export interface FileContent {
 }
 
 /** Returns the contents of all files in the body of a message. */
-export const fileContentsIn = (api: 'datamodel' | 'fhir', body: JsonObject): FileContent[] =>
+export const fileContentsIn = (api: 'datamodel' | 'fhir', body: JsonObject): ContentOfFile[] =>
   api === 'fhir' ? inBundle(body) : inDataModel(body)
 
 // ---- Data Model -----------------------------------------------------------------------------------------
 
 const WEB_URL = /^\s*https?:/i
 
-function inDataModel(body: JsonObject): FileContent[] {
+function inDataModel(body: JsonObject): ContentOfFile[] {
   const isTextNote = ['Plain Text', 'Rich Text'].some((type) => type === getAt(body, ['Note', 'ContentType']))
   const paths: [path: Path, isText: boolean][] = [
     [['Note', 'FileContents'], isTextNote],
@@ -48,14 +48,14 @@ const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? valu
 const NAMED = new Set(['resource', 'contained', 'extension', 'modifierExtension'])
 
 /** Returns the contents of Attachments and Binary resources, and of other elements that hold base64 as they do. */
-function inBundle(bundle: JsonObject): FileContent[] {
-  const found: FileContent[] = []
+function inBundle(bundle: JsonObject): ContentOfFile[] {
+  const found: ContentOfFile[] = []
   collect(bundle.entry, ['entry'], false, found)
   return found
 }
 
 /** @param isNamed true if `url` of this value is its name */
-function collect(value: Json | undefined, path: Path, isNamed: boolean, found: FileContent[]): void {
+function collect(value: Json | undefined, path: Path, isNamed: boolean, found: ContentOfFile[]): void {
   if (Array.isArray(value)) value.forEach((one, at) => collect(one, [...path, at], isNamed, found))
   else if (isObject(value)) {
     found.push(...contentsOf(value, path, isNamed))
@@ -64,7 +64,7 @@ function collect(value: Json | undefined, path: Path, isNamed: boolean, found: F
   }
 }
 
-function contentsOf(element: JsonObject, path: Path, isNamed: boolean): FileContent[] {
+function contentsOf(element: JsonObject, path: Path, isNamed: boolean): ContentOfFile[] {
   const { data, url, contentType } = element
   // SampledData has numbers in `data` (hl7.org/fhir/R4/datatypes.html#SampledData).
   const isSampled = 'dimensions' in element

@@ -122,6 +122,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.size()
   }
 
+  used(): Promise<number> {
+    return this.admin.used()
+  }
+
   applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void> {
     return this.admin.applyAction(id, action, context, terms)
   }

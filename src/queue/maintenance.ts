@@ -1,6 +1,7 @@
 import type { RedoxError, RedoxErrorCode } from '../errors'
 import type { DestinationBackoff } from './destination-backoff'
 import { asRedoxError } from './as-redox-error'
+import type { StoreUsage } from './store-usage'
 import type { DeliveryStore, DestinationState, MessageState } from './types'
 
 /** Queue stats: numbers of messages, failing destinations and state of the store. */
@@ -18,14 +19,19 @@ export interface QueueStats {
   failing: ReadonlyMap<string, RedoxErrorCode>
   /** error of the store, if it cannot be used */
   storeError?: RedoxError
+  /** bytes in the store, once they are measured, and its limit; Infinity: no limit */
+  usage: { bytes: number | undefined; limit: number }
 }
 
 /** Half of the minute in which delivered messages and their files are removed after their time. */
 const PURGE_EVERY_MS = 30_000
+/** The measurement reads the sizes of all files. */
+const MEASURE_EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 3_600_000
 
 export interface MaintenanceOptions {
   backoff: DestinationBackoff
+  usage: StoreUsage
   onStats: (stats: QueueStats) => void
   parkedSinceStart: () => number
   /** returns the last known error of the store, if it cannot be used */
@@ -40,6 +46,7 @@ export interface MaintenanceOptions {
 /** Reads the queue stats, and deletes messages that ended long ago. */
 export class Maintenance {
   #purgedAt = -Infinity
+  #measuredAt = -Infinity
   #sweptAt = -Infinity
   #stats: Pick<QueueStats, 'counts' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
@@ -52,9 +59,10 @@ export class Maintenance {
   ) {}
 
   async run(): Promise<void> {
-    const { onStats, parkedSinceStart, onStoreError } = this.options
+    const { onStats, parkedSinceStart, onStoreError, usage } = this.options
     try {
       await this.#readStats()
+      await this.#measure()
       await this.store.check()
     } catch (error) {
       onStoreError(asRedoxError(error))
@@ -67,6 +75,7 @@ export class Maintenance {
       ...stats,
       age,
       parkedSinceStart: parkedSinceStart(),
+      usage: { bytes: usage.bytes, limit: usage.limit },
       failing: this.options.backoff.codes,
       ...(storeError && { storeError }),
     })
@@ -80,6 +89,12 @@ export class Maintenance {
     )
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
     this.#stats = { counts, destinations, ...(times.length > 0 && { oldest: Math.min(...times) }) }
+  }
+
+  async #measure(): Promise<void> {
+    if (performance.now() - this.#measuredAt < MEASURE_EVERY_MS) return
+    this.#measuredAt = performance.now()
+    await this.options.usage.measure()
   }
 
   async #purge(): Promise<void> {

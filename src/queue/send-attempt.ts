@@ -24,6 +24,8 @@ export interface SendOptions {
   retryFor: number
   /** milliseconds that messages are stored after their delivery */
   keepFor: number
+  /** bytes in the store above which no message is accepted; undefined: no limit */
+  storeLimit?: number
 }
 
 export interface SendAttemptOptions {

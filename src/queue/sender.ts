@@ -11,6 +11,7 @@ import { Maintenance, type QueueStats } from './maintenance'
 import { Notifier, type JobResult } from './notifier'
 import { pause, runPeriodically } from './periodic-task'
 import { maySendThrough, SendAttempt, type SendOptions } from './send-attempt'
+import { StoreUsage } from './store-usage'
 import type { AuditContext, DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
 
 export type { JobResult, QueueStats, SendOptions }
@@ -52,6 +53,7 @@ export class QueueSender {
   #storeError: RedoxError | undefined
   readonly #notifier: Notifier
   readonly #maintenance: Maintenance
+  readonly #usage: StoreUsage
 
   readonly #store: DeliveryStore
 
@@ -64,8 +66,10 @@ export class QueueSender {
     this.#notifier = new Notifier(sealedStore, { holder: this.#holder, leaseMs }, ({ id, state }) =>
       listener.onUnclaimed(id, state, 'REDOX_STORE_UNREADABLE'),
     )
+    this.#usage = new StoreUsage(this.#store)
     this.#maintenance = new Maintenance(this.#store, {
       backoff: this.#backoff,
+      usage: this.#usage,
       onStats: (stats) => listener.onStats(stats),
       parkedSinceStart: () => this.#parkedSinceStart,
       storeError: () => this.#storeError,
@@ -91,6 +95,7 @@ export class QueueSender {
    */
   setOptions(sendOptions: SendOptions | undefined): void {
     this.#sendOptions = sendOptions
+    if (sendOptions) this.#usage.limit = sendOptions.storeLimit ?? Infinity
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     this.#isStoppingUnsent &&= sendOptions === undefined
     // Each attempt in progress adds an event listener to the signal, so Node.js must not warn about their number.
@@ -98,6 +103,11 @@ export class QueueSender {
     if (sendOptions) this.#store.touch().catch(this.#onStoreError)
     // The new options may succeed where the previous ones failed.
     this.retryNow()
+  }
+
+  /** Bytes in the store, once they are measured, and the limit above which no message is accepted. */
+  get usage(): QueueStats['usage'] {
+    return { bytes: this.#usage.bytes, limit: this.#usage.limit }
   }
 
   /**
@@ -178,6 +188,7 @@ export class QueueSender {
    * @throws RedoxError, also REDOX_DUPLICATE
    */
   async accept(job: Job, { order, duplicates, retryFor, keepFor }: SendOptions): Promise<AcceptResult> {
+    await this.#usage.count(bytesOf(job))
     const id = randomUUID()
     const now = this.#store.clock.now()
     const store = async (): Promise<AcceptResult> => {
@@ -348,3 +359,6 @@ export class QueueSender {
     return runPeriodically(task, { every, longest: this.leaseMs / 3, signal, onError: this.#onStoreError })
   }
 }
+
+const bytesOf = ({ message }: Job): number =>
+  message.attachments.reduce((sum, { file }) => sum + (file.kind === 'file' ? file.size : 0), 0)

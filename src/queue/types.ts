@@ -318,6 +318,12 @@ export interface AdminStore {
    * reserve, or the tables and indexes in the schema of a database, with the messages of all connections in it.
    */
   size(): Promise<number>
+  /**
+   * Returns the number of bytes by which the limit of a store is judged. Falls when messages are deleted, unlike
+   * {@link size} of a database, whose tables keep the space of deleted rows: the folder of an embedded store as in
+   * {@link size}, or the contents of the messages and files of this connection in a database.
+   */
+  used(): Promise<number>
 
   /**
    * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded

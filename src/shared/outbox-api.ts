@@ -83,6 +83,9 @@ export interface ConnectionSummary {
   counts?: Record<MessageState, number>
   /** time when the oldest open message was accepted */
   oldest?: string
+  /** bytes in the store, and the limit above which no message is accepted */
+  storeBytes?: number
+  storeLimit?: number
   /** value of the setting *Retry for*, in hours; missing while the connection does not send */
   retryForHours?: number
   /**

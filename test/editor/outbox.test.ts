@@ -68,6 +68,9 @@ describe('outbox in the editor', function () {
       /Held back by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+waiting: 2 · oldest \d/,
     )
     assert.match(await tab(page).locator('.red-ui-sidebar-header').innerText(), /Connection:\s+Hospital/)
+    await tab(page)
+      .getByText(/Size of the store: \d/)
+      .waitFor()
     await editor.screenshot('outbox-list')
   })
 

@@ -119,6 +119,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   storeRetryHours: numbers,
   storeKeepHours: numbers,
   storeLateMinutes: numbers,
+  storeLimitGb: numbers,
 }
 
 /** Connection settings in which a few fields have valid or invalid values; the other fields are as in a new node. */

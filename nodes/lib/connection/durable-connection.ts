@@ -5,6 +5,7 @@ import type { DeliveryStore, DestinationState, MessageState } from '../../../src
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
+import { NEARLY_FULL } from '../../../src/queue/store-usage'
 import { waitingText } from './waiting-text'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
@@ -16,11 +17,14 @@ const OPEN_AGAIN_MS = 5000
  */
 export const LATE_EVENT = 'redox:outbox-late'
 
+/** Name of the event on `RED.events` that is emitted when a store reaches 80 % of its limit, and when it is below again. */
+export const NEARLY_FULL_EVENT = 'redox:outbox-nearly-full'
+
 /** Name of the event on `RED.events` that is emitted when more messages are parked than before. */
 export const PARKED_EVENT = 'redox:outbox-parked'
 
 /**
- * Payload of {@link LATE_EVENT} and {@link PARKED_EVENT}, also `msg.status.outbox` in messages of a Status node.
+ * Payload of {@link LATE_EVENT}, {@link NEARLY_FULL_EVENT} and {@link PARKED_EVENT}, also `msg.status.outbox` in messages of a Status node.
  * Contains no patient data.
  */
 export interface OutboxState {
@@ -31,6 +35,12 @@ export interface OutboxState {
   oldestSeconds: number
   /** true if the oldest waiting message is older than the late limit of the redox-config node */
   isLate: boolean
+  /** bytes in the store; undefined until they are measured for the first time */
+  storeBytes?: number
+  /** bytes in the store above which no message is accepted; undefined: no limit */
+  storeLimit?: number
+  /** true if the store holds 80 % of its limit or more */
+  isNearlyFull: boolean
   /** destinations that are blocked by a parked message, or paused */
   stopped: string[]
   /** code of the error that makes the store unusable */
@@ -70,6 +80,7 @@ export class DurableConnection {
   #outbox: Outbox | undefined
   #lateAfter = Infinity
   #isLate = false
+  #isNearlyFull = false
   #isClosed = false
   #status: NodeStatus = {}
   #parkedBefore = 0
@@ -157,7 +168,15 @@ export class DurableConnection {
     } catch (error) {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
-      const state = { waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code }
+      const state = {
+        waiting: 0,
+        parked: 0,
+        oldestSeconds: 0,
+        isLate: false,
+        isNearlyFull: false,
+        stopped: [],
+        code,
+      }
       this.#showStatus(state)
       this.#report({ state, destinations: [], late: [], failing: new Map() })
       this.#notifySubscribers([], new Map(), code)
@@ -220,11 +239,20 @@ export class DurableConnection {
 
   startSending(
     { client, environment, account }: Connection,
-    { order, duplicates, retryFor, keepFor }: DurableSettings,
+    { order, duplicates, retryFor, keepFor, storeLimit }: DurableSettings,
   ): void {
     this.#environment = environment
     if (!this.#isClosed)
-      this.#outbox?.setOptions({ client, environment, account, order, duplicates, retryFor, keepFor })
+      this.#outbox?.setOptions({
+        client,
+        environment,
+        account,
+        order,
+        duplicates,
+        retryFor,
+        keepFor,
+        storeLimit,
+      })
   }
 
   subscribe(user: Node, listener: Subscriber): () => void {
@@ -273,12 +301,13 @@ export class DurableConnection {
 
   #onStats(stats: QueueStats): void {
     if (this.#isClosed) return
-    const { counts, destinations, parkedSinceStart, failing, age, storeError } = stats
+    const { counts, destinations, parkedSinceStart, failing, age, storeError, usage } = stats
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
       parked: counts.parked,
       oldestSeconds: Math.floor(age / 1000),
       isLate: age > this.#lateAfter,
+      ...fillingOf(usage),
       stopped: destinations
         .filter(({ paused, blockedBy }) => paused || blockedBy)
         .map(({ destination }) => destination),
@@ -292,6 +321,7 @@ export class DurableConnection {
       this.#loggedCode = ''
       this.#emitIfMoreParked(state, parkedSinceStart)
     }
+    this.#tellIfNearlyFull(state)
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
@@ -325,6 +355,17 @@ export class DurableConnection {
     )
   }
 
+  #tellIfNearlyFull(state: OutboxState): void {
+    if (state.isNearlyFull === this.#isNearlyFull) return
+    this.#isNearlyFull = state.isNearlyFull
+    this.RED.events.emit(NEARLY_FULL_EVENT, { connection: this.node.id, ...state })
+    if (state.isNearlyFull)
+      this.RED.log.warn(
+        `redox-config ${this.node.id}: the store holds ${percentOf(state)} % of its limit. At 100 %, new messages are ` +
+          'refused (REDOX_STORE_FULL). Deliver or discard what waits, or raise the limit.',
+      )
+  }
+
   #emitIfMoreParked(state: OutboxState, parkings: number): void {
     const isNew = parkings > (this.#parkingsBefore ?? parkings) && state.parked > 0
     const isMore = state.parked > this.#parkedBefore || isNew
@@ -334,7 +375,7 @@ export class DurableConnection {
   }
 
   #showStatus(outbox: OutboxState): void {
-    const { waiting, parked, oldestSeconds, isLate, stopped, code } = outbox
+    const { waiting, parked, oldestSeconds, isLate, isNearlyFull, stopped, code } = outbox
     this.#code = code
     const minutes = Math.floor(oldestSeconds / 60)
     const parts = [
@@ -343,10 +384,11 @@ export class DurableConnection {
       minutes > 0 ? `${minutes} min` : '',
       parked > 0 ? `${this.#translated('parked')} ${parked}` : '',
       stopped.length > 0 ? `${this.#translated('stopped')} ${stopped.length}` : '',
+      isNearlyFull ? `${this.#translated('store')} ${percentOf(outbox)} %` : '',
     ].filter((part) => part !== '')
     const isBad = code !== undefined || stopped.length > 0
     const status: NodeStatus = {
-      fill: isBad ? 'red' : isLate || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
+      fill: isBad ? 'red' : isLate || isNearlyFull || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
       shape: isBad || isLate ? 'ring' : 'dot',
       text: parts.join(' · ') || this.#translated('empty'),
     }
@@ -396,3 +438,15 @@ const inUse = (): RedoxError =>
     'REDOX_STORE_LOST',
     'Store is open: no new store was created. A new store can replace only a store that cannot be opened.',
   )
+
+const fillingOf = ({
+  bytes,
+  limit,
+}: QueueStats['usage']): Pick<OutboxState, 'storeBytes' | 'storeLimit' | 'isNearlyFull'> => ({
+  ...(bytes !== undefined && { storeBytes: bytes }),
+  ...(limit !== Infinity && { storeLimit: limit }),
+  isNearlyFull: bytes !== undefined && bytes >= NEARLY_FULL * limit,
+})
+
+const percentOf = ({ storeBytes = 0, storeLimit = Infinity }: OutboxState): number =>
+  Math.floor((100 * storeBytes) / storeLimit)

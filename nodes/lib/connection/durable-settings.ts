@@ -15,6 +15,7 @@ import {
   amountIn,
   assertVariablesSet,
   asTexts,
+  bytesIn,
   choiceIn,
   configuration,
   type ConnectionConfig,
@@ -31,6 +32,8 @@ export interface DurableSettings {
   keepFor: number
   /** age in milliseconds from which a waiting message is reported as late */
   lateAfter: number
+  /** bytes in the store above which no message is accepted; Infinity: no limit */
+  storeLimit: number
 }
 
 const HOUR = 3_600_000
@@ -74,6 +77,7 @@ export function durableSettingsOf(
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
     keepFor: amountIn(config, 'storeKeepHours', 24) * HOUR,
     lateAfter: amountIn(config, 'storeLateMinutes', 60) * 60_000,
+    storeLimit: bytesIn(config, 'storeLimitGb', Infinity),
   }
 }
 

@@ -15,6 +15,7 @@ const amount = <const N extends string, const W extends Condition>(name: N, icon
 
 const KB = 1_000
 const MB = 1_000_000
+const GB = 1_000_000_000
 
 const size = <const N extends string>(name: N, icon: string, bytes: number) =>
   ({ ...amount(name, icon, {}), bytes }) as const satisfies Field
@@ -135,6 +136,7 @@ export const settings = table('redox-config', 1, [
       when: DURABLE,
     },
     amount('storeLateMinutes', 'bell-o', DURABLE),
+    { ...amount('storeLimitGb', 'hdd-o', DURABLE), bytes: GB },
   ]),
   ...section('delivery', [
     amount('sendsAtOnce', 'arrows-h', {}),

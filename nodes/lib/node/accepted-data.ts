@@ -3,7 +3,7 @@ import { assertAllText, isPlainText, unseenFile, type AcceptedTypes } from '../.
 import { decodeLoosely } from '../../../src/file/base64'
 import { takeMemory } from '../../../src/file/file'
 import { utf8Of } from '../../../src/file/text'
-import { fileContentsIn, type FileContent } from '../../../src/message/contents'
+import { fileContentsIn, type ContentOfFile } from '../../../src/message/contents'
 import { formatPath } from '../../../src/message/json'
 import type { PreparedMessage } from '../../../src/message/prepared'
 import type { PrepareInput } from './prepare-types'
@@ -24,7 +24,7 @@ export async function assertAcceptedData(
     if (!checked.has(formatPath(found.path))) await assertAccepted(found, accepted)
 }
 
-async function assertAccepted(found: FileContent, accepted: AcceptedTypes): Promise<void> {
+async function assertAccepted(found: ContentOfFile, accepted: AcceptedTypes): Promise<void> {
   const { path, content, isText, isUrl, contentType } = found
   const where = formatPath(path)
   if (isUrl) throw unseenFile(where, accepted)

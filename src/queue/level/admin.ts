@@ -62,6 +62,10 @@ export class LevelAdmin implements AdminStore {
     return folderSize(this.database.folder)
   }
 
+  used(): Promise<number> {
+    return this.size()
+  }
+
   // ---- Deciding ---------------------------------------------------------------------------------------
 
   applyAction(

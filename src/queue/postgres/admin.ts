@@ -50,6 +50,14 @@ const SIZE = `
   WHERE c.relkind = 'r'
     AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'redox.message'::regclass)`
 
+/** Bytes of the contents of a queue. The lengths of values outside of their table are known without reading them. */
+const USED = `
+  SELECT coalesce((
+    SELECT sum(octet_length(content) + coalesce(octet_length(notes), 0)) FROM redox.message WHERE queue = $1
+  ), 0) + coalesce((
+    SELECT sum(octet_length(c.bytes)) FROM redox.file f JOIN redox.chunk c USING (file) WHERE f.queue = $1
+  ), 0) AS bytes`
+
 /** Admin functions of the PostgreSQL store: searches, actions of people, and the audit log. */
 export class PostgresAdmin implements AdminStore {
   constructor(
@@ -106,6 +114,11 @@ export class PostgresAdmin implements AdminStore {
 
   async size(): Promise<number> {
     const [row] = await this.connection.rows<{ bytes: string }>(SIZE, [])
+    return Number(row?.bytes ?? 0)
+  }
+
+  async used(): Promise<number> {
+    const [row] = await this.connection.ask<{ bytes: string }>(USED, [])
     return Number(row?.bytes ?? 0)
   }
 

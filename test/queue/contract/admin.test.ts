@@ -18,6 +18,7 @@ import {
   eachStore,
   reopen,
   accept,
+  chunksOf,
   get,
   claimed,
   settled,
@@ -25,6 +26,17 @@ import {
 } from './store'
 
 eachStore('admin', () => {
+  it('knows the bytes that count for a limit, which deleted messages free', async () => {
+    const before = await store.used()
+    const piece = 'x'.repeat(500_000)
+    await store.putFile('big', chunksOf(piece, piece))
+    await accept(message('a1', { files: ['big'] }))
+    assert.ok((await store.used()) - before >= 2 * piece.length)
+    await store.applyAction('a1', 'discard', { who: 'ann', reason: 'wrong', now: START })
+    assert.equal(await store.purge(START + 1, START + 1), 1)
+    assert.ok((await store.used()) - before < piece.length)
+  })
+
   it('reports the bytes that the store occupies, which grow with its files', async () => {
     const before = await store.size()
     assert.ok(before > 0)
