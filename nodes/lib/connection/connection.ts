@@ -24,7 +24,7 @@ import { UUID } from '../../../src/shared/formats'
 import { TARGETS, type TargetEnvironment } from '../../../src/shared/values'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
-import type { ConnectionReport } from './durable-connection'
+import type { ConnectionReport } from './connection-report'
 import type { JobResult, Outbox } from '../queue/outbox'
 import type { SandboxAccess } from './sandbox-host'
 import {
