@@ -349,7 +349,9 @@ export class Flow {
     if (this.#isDurable) return
     const count = (list: Message[]): Record<string, number> =>
       list.reduce<Record<string, number>>((sum, { _msgid: id }) => ({ ...sum, [id]: (sum[id] ?? 0) + 1 }), {})
-    assert.deepEqual(count(this.completed), count(this.emitted), 'done() without an answer, or the reverse')
+    // A redox-outbox node of the flow emits messages of its own.
+    const answers = this.emitted.filter(({ topic }) => !String(topic).startsWith('redox/outbox/'))
+    assert.deepEqual(count(this.completed), count(answers), 'done() without an answer, or the reverse')
     const ended = count([...this.completed, ...this.caught])
     assert.ok(
       Object.values(ended).every((times) => times === 1),

@@ -4,6 +4,7 @@ import type { Node } from 'node-red'
 import helper from 'node-red-node-test-helper'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
+import { forgetActivity } from '../../src/redox/activity'
 import { KEY, server } from './durable'
 import { eventually } from './eventually'
 import { defaultsOf, type Flow, type Message, type Settings } from './flow'
@@ -21,6 +22,8 @@ export const outboxNodeId = (): string => `outbox-${starts}`
  */
 export function startWithOutboxNode(settings: Settings = {}, config: Settings = {}): Promise<Flow> {
   starts++
+  // The state of the access token is kept over deploys, also that of the test before.
+  forgetActivity('config')
   return startTo(
     server,
     NOTE,

@@ -138,6 +138,25 @@ describe('redox-outbox: troubles', () => {
     assert.deepEqual(troubles(flow), ['store begun', 'store over'])
   })
 
+  for (const delivery of ['durable', 'direct'])
+    it(`tells of a token that Redox does not issue (${delivery})`, async () => {
+      server.script('token', reply(503, { error: 'down' }))
+      const flow = await startWithOutboxNode({}, { delivery })
+      await flow.outcome(fileMessage())
+      await untilTold(flow, 'token begun')
+      await flow.redeploy('full', {})
+      server.script('token')
+      await flow.outcome(fileMessage())
+      await untilTold(flow, 'token over')
+      assert.deepEqual(troubles(flow), ['token begun', 'token over'])
+      const [{ since: _since, ...begun }] = told(flow) as [Record<string, unknown>]
+      assert.deepEqual(begun, {
+        ...{ event: 'token', state: 'begun', destinations: [], code: 'REDOX_UNAVAILABLE' },
+        connection: { id: 'config', name: 'Hospital' },
+        text: 'Redox (Hospital): Redox issues no access token (REDOX_UNAVAILABLE). Nothing can be sent.',
+      })
+    })
+
   it('emits nothing whose box is not ticked', async () => {
     server.script('send', REFUSED)
     const flow = await startWithOutboxNode({ emitParked: false, emitStopped: false })

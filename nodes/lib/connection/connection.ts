@@ -27,7 +27,7 @@ import { TARGETS, type TargetEnvironment } from '../../../src/shared/values'
 import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
-import type { ConnectionReport } from './durable-connection'
+import type { ConnectionReport } from './connection-report'
 import type { JobResult, Outbox } from '../queue/outbox'
 import type { SandboxAccess } from './sandbox-host'
 import {

@@ -1,8 +1,9 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { StoreWarning } from '../../../src/shared/values'
-import type { DeliveryStore, DestinationState, MessageState } from '../../../src/queue/types'
+import type { DestinationState, MessageState } from '../../../src/queue/types'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
+import type { ConnectionReport, OutboxState } from './connection-report'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
 import { NEARLY_FULL } from '../../../src/queue/store-usage'
@@ -22,48 +23,6 @@ export const NEARLY_FULL_EVENT = 'redox:outbox-nearly-full'
 
 /** Name of the event on `RED.events` that is emitted when more messages are parked than before. */
 export const PARKED_EVENT = 'redox:outbox-parked'
-
-/**
- * Payload of {@link LATE_EVENT}, {@link NEARLY_FULL_EVENT} and {@link PARKED_EVENT}, also `msg.status.outbox` in messages of a Status node.
- * Contains no patient data.
- */
-export interface OutboxState {
-  /** number of messages that wait or are being sent */
-  waiting: number
-  parked: number
-  /** seconds since the oldest waiting message was accepted */
-  oldestSeconds: number
-  /** true if the oldest waiting message is older than the late limit of the redox-config node */
-  isLate: boolean
-  /** bytes in the store; undefined until they are measured for the first time */
-  storeBytes?: number
-  /** bytes in the store above which no message is accepted; undefined: no limit */
-  storeLimit?: number
-  /** true if the store holds 80 % of its limit or more */
-  isNearlyFull: boolean
-  /** destinations that are blocked by a parked message, or paused */
-  stopped: string[]
-  /** code of the error that makes the store unusable */
-  code?: RedoxErrorCode
-}
-
-/** State of a durable connection, for the redox-outbox node. Contains no patient data. */
-export interface ConnectionReport {
-  /** name of the redox-config node; empty if it has none */
-  name: string
-  state: OutboxState
-  /** status that the redox-config node shows */
-  status: NodeStatus
-  destinations: DestinationState[]
-  /** destinations with a late message */
-  late: string[]
-  /** error code of the last attempt to each destination that no message currently reaches */
-  failing: QueueStats['failing']
-  /** see {@link QueueStats.parkedSinceStart}; undefined while the store is not open */
-  parkedSinceStart?: number
-  /** store of the connection; undefined while it is not open */
-  store?: DeliveryStore
-}
 
 const deployed = new Map<string, DurableConnection>()
 /** Durable connections of this process, by the ids of their redox-config nodes. */

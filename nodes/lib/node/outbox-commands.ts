@@ -9,8 +9,8 @@ import { destination, FILTER, given, reason } from '../queue/request-schemas'
 /** Maximum number of messages that one command decides about. */
 export const MOST_MESSAGES = 1000
 
-/** What the boxes of the node allow. */
-export interface Permissions {
+/** Permissions that the boxes of the node give. */
+export interface CommandPermissions {
   discard: boolean
   markDelivered: boolean
   decideUnknown: boolean
@@ -34,7 +34,7 @@ interface CommandContext {
   connection: string
   /** name in the audit log */
   who: string
-  permissions: Permissions
+  permissions: CommandPermissions
   /** signal that ends a command about many messages after the current one */
   signal: AbortSignal
 }
@@ -53,8 +53,8 @@ const COMMAND = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('discard'), filter: UNSENT, ...many }),
   z.strictObject({ action: z.literal('mark-delivered'), filter: UNSENT, ...many }),
 ])
-type Command = z.infer<typeof COMMAND>
-type Decision = Extract<Command, { filter: object }>
+type OutboxCommand = z.infer<typeof COMMAND>
+type CommandForMany = Extract<OutboxCommand, { filter: object }>
 
 const USAGE =
   'Use { "action": "pause" or "resume", "destination", "reason" }, { "action": "try-now", "reason", and "destination" ' +
@@ -87,7 +87,10 @@ export async function runCommand(input: unknown, context: CommandContext): Promi
   }
 }
 
-function assertAllowed(command: Command, { discard, markDelivered, decideUnknown }: Permissions): void {
+function assertAllowed(
+  command: OutboxCommand,
+  { discard, markDelivered, decideUnknown }: CommandPermissions,
+): void {
   const { action } = command
   if (action === 'discard' && !discard) throw notAllowed('Discard')
   if (action === 'mark-delivered' && !markDelivered) throw notAllowed('Mark as delivered')
@@ -97,7 +100,7 @@ function assertAllowed(command: Command, { discard, markDelivered, decideUnknown
 
 async function pause(
   { store, sender }: Outbox,
-  { action, destination: name, reason: why }: Extract<Command, { action: 'pause' | 'resume' }>,
+  { action, destination: name, reason: why }: Extract<OutboxCommand, { action: 'pause' | 'resume' }>,
   who: string,
 ): Promise<CommandResult> {
   if (!(await isKnownDestination(store, name)))
@@ -109,7 +112,7 @@ async function pause(
 
 async function decide(
   { sealedStore, sender }: Outbox,
-  { action, filter: wanted, reason: why, after }: Decision,
+  { action, filter: wanted, reason: why, after }: CommandForMany,
   { who, permissions, signal }: CommandContext,
 ): Promise<CommandResult> {
   const filter = given(wanted)

@@ -1,15 +1,16 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import type { DeliveryStore } from '../../../src/queue/types'
+import { activityOf, watchTokens, type TokenState } from '../../../src/redox/activity'
 import { configNodeOf } from '../connection/config-node'
-import type { ConnectionReport } from '../connection/durable-connection'
+import type { ConnectionReport } from '../connection/connection-report'
 import type { Table } from '../fields/types'
 import { closeWithinMs, timer } from '../runtime/closing'
 import { migrated } from '../runtime/migrations'
 import { forCatch } from './catch-error'
 import { completeMessage } from './complete-message'
 import { areFlowsRunning, followFlows } from './handover'
-import type { CommandResult, Permissions } from './outbox-commands'
+import type { CommandPermissions, CommandResult } from './outbox-commands'
 import { TROUBLES, Troubles, type TroubleKind, type TroubleNews } from './outbox-troubles'
 
 /** Saved properties of a redox-outbox node. */
@@ -26,8 +27,8 @@ interface OutboxNodeConfig {
   mayDecideUnknown: boolean
 }
 
-/** What a node remembers over a deploy, so that it tells nothing twice and skips nothing. */
-interface Memory {
+/** Knowledge of a node that is kept over a deploy, so that nothing is told twice or skipped. */
+interface OutboxNodeMemory {
   /** id of the redox-config node */
   connection: string
   troubles: Troubles
@@ -36,7 +37,7 @@ interface Memory {
 }
 
 /** Memories of closed nodes, by the id of the node. */
-const memories = new Map<string, Memory>()
+const memories = new Map<string, OutboxNodeMemory>()
 
 const TOPIC = 'redox/outbox'
 /** Maximum number of lines of the audit log that are read at once. */
@@ -64,24 +65,27 @@ export function registerOutboxNode(RED: NodeAPI, { type }: Table): void {
   RED.nodes.registerType(type, OutboxNode as never)
 }
 
-interface SavedNode {
+interface SavedOutboxNode {
   type: string
   saved: NodeDef & OutboxNodeConfig
 }
 
 /** Emits a message for each trouble of the connection, and for each new line of the audit log. */
 class OutboxTeller {
-  readonly #memory: Memory
+  readonly #memory: OutboxNodeMemory
   readonly #emitted: ReadonlySet<TroubleKind> = new Set()
   readonly #emitsAudit: boolean = false
-  readonly #unwatch: (() => void) | undefined
+  readonly #unwatch: (() => void)[] = []
   #shownStatus = ''
   #isReadingAudit = false
+  #isClosed = false
+  /** name of the redox-config node */
+  #name = ''
 
   constructor(
     RED: NodeAPI,
     private readonly node: Node,
-    { type, saved }: SavedNode,
+    { type, saved }: SavedOutboxNode,
   ) {
     const { connection } = saved
     const known = memories.get(node.id)
@@ -95,24 +99,45 @@ class OutboxTeller {
       // Settings of a newer release: the error is reported with the first command.
       return
     }
-    this.#unwatch = configNodeOf(RED, connection)?.watch(this.#onReport)
+    const configNode = configNodeOf(RED, connection)
+    if (!configNode) return
+    this.#name = configNode.name ?? ''
+    this.#unwatch.push(
+      configNode.watch(this.#onReport),
+      watchTokens((change) => {
+        if (change.connection === connection) this.#onToken(change)
+      }),
+    )
+    // A token may fail while the flows start, e.g. for a message that waited in the store.
+    const tellToken = (): void => this.#onToken(activityOf(connection).token)
+    RED.events.once('flows:started', tellToken)
+    this.#unwatch.push(() => RED.events.off('flows:started', tellToken))
+  }
+
+  #onToken(token: TokenState): void {
+    if (!areFlowsRunning() || token.state === 'none') return
+    const code = token.state === 'failing' ? token.code : undefined
+    this.#tell(this.#memory.troubles.newsOfToken(code, this.#name))
   }
 
   readonly #onReport = (report: ConnectionReport): void => {
     // Messages that are emitted while the flows start are lost.
     if (!areFlowsRunning()) return
     this.#showStatus(report)
-    for (const news of this.#memory.troubles.news(report))
-      if (this.#emitted.has(news.event)) this.#emit(news.event, news, report)
-    if (this.#emitsAudit && report.store) void this.#emitAudit(report.store, report)
+    this.#tell(this.#memory.troubles.news(report))
+    if (this.#emitsAudit && report.store) void this.#emitAudit(report.store)
   }
 
-  #emit(event: string, payload: TroubleNews | object, { name }: ConnectionReport): void {
-    const connection = { id: this.#memory.connection, name }
+  #tell(news: TroubleNews[]): void {
+    for (const one of news) if (this.#emitted.has(one.event)) this.#emit(one.event, one)
+  }
+
+  #emit(event: string, payload: TroubleNews | object): void {
+    const connection = { id: this.#memory.connection, name: this.#name }
     this.node.send([{ topic: `${TOPIC}/${event}`, payload: { ...payload, connection } }, null])
   }
 
-  async #emitAudit(store: DeliveryStore, report: ConnectionReport): Promise<void> {
+  async #emitAudit(store: DeliveryStore): Promise<void> {
     if (this.#isReadingAudit) return
     this.#isReadingAudit = true
     try {
@@ -127,7 +152,7 @@ class OutboxTeller {
       if (this.#isClosed) return
       memory.audit.read = read + lines.length
       for (const { at, ...line } of lines)
-        this.#emit('audit', { event: 'audit', at: new Date(at).toISOString(), ...line }, report)
+        this.#emit('audit', { event: 'audit', at: new Date(at).toISOString(), ...line })
     } catch (error) {
       // A store that cannot be read is a trouble, which is told by itself. The lines are read later.
       if (!(error instanceof RedoxError)) this.node.error(forCatch(error, {} as NodeMessageInFlow))
@@ -135,8 +160,6 @@ class OutboxTeller {
       this.#isReadingAudit = false
     }
   }
-
-  #isClosed = false
 
   #showStatus({ status }: ConnectionReport): void {
     const shown = JSON.stringify(status)
@@ -147,7 +170,7 @@ class OutboxTeller {
 
   close(isRemoved: boolean): void {
     this.#isClosed = true
-    this.#unwatch?.()
+    this.#unwatch.forEach((stop) => stop())
     if (!isRemoved) memories.set(this.node.id, this.#memory)
   }
 }
@@ -161,7 +184,7 @@ const BOXES = {
   token: 'emitToken',
 } as const satisfies Record<TroubleKind, keyof OutboxNodeConfig>
 
-interface Input {
+interface CommandInput {
   msg: NodeMessageInFlow
   send: (msg: (NodeMessageInFlow | null)[]) => void
   done: (error?: Error) => void
@@ -175,14 +198,14 @@ class OutboxCommands {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly saved: SavedNode,
+    private readonly saved: SavedOutboxNode,
   ) {}
 
-  add(input: Input): void {
+  add(input: CommandInput): void {
     this.#last = this.#last.then(() => this.#run(input))
   }
 
-  async #run({ msg, send, done }: Input): Promise<void> {
+  async #run({ msg, send, done }: CommandInput): Promise<void> {
     let failure: Error | undefined
     try {
       const payload = await this.#result(msg.payload)
@@ -199,7 +222,7 @@ class OutboxCommands {
     const config = migrated(type, saved)
     // Loaded with the first command, so that Node-RED starts faster.
     const { runCommand } = await import('./outbox-commands.js')
-    const permissions: Permissions = {
+    const permissions: CommandPermissions = {
       discard: config.mayDiscard,
       markDelivered: config.mayMarkDelivered,
       decideUnknown: config.mayDecideUnknown,

@@ -1,7 +1,7 @@
 /** Troubles of a connection: what the redox-outbox node tells of them, and when. Contains no patient data. */
-import type { ConnectionReport } from '../connection/durable-connection'
+import type { ConnectionReport } from '../connection/connection-report'
 
-/** Kinds of troubles, in the order in which they are told. */
+/** Kinds of troubles. */
 export const TROUBLES = ['store', 'token', 'stopped', 'parked', 'late'] as const
 export type TroubleKind = (typeof TROUBLES)[number]
 
@@ -17,7 +17,7 @@ export interface TroubleNews {
   state: TroubleState
   /** when the node noticed the trouble, ISO 8601 */
   since: string
-  /** messages of the connection; missing while the store cannot be used */
+  /** messages of the connection; missing while the store cannot be used, and for the trouble `token` */
   counts?: { waiting: number; parked: number }
   /** age of the oldest waiting message in seconds */
   oldestSeconds?: number
@@ -31,50 +31,62 @@ export interface TroubleNews {
 
 const MAX_DESTINATIONS = 200
 
-interface Trouble {
+interface KnownTrouble {
   since: string
   destinations: string[]
 }
 
 /** State of a trouble at one time; undefined: the trouble does not exist. */
-interface Present {
+interface PresentTrouble {
   destinations: string[]
   code?: string | undefined
 }
 
 /** Remembers which troubles a connection has, so that each is told once when it begins and once when it is over. */
 export class Troubles {
-  readonly #known = new Map<TroubleKind, Trouble>()
+  readonly #known = new Map<TroubleKind, KnownTrouble>()
   #parked = 0
   /** last value of {@link ConnectionReport.parkedSinceStart} */
   #parkings: number | undefined
 
-  /** Returns what is new in a report. */
+  /** Returns what is new in a report of durable delivery. */
   news(report: ConnectionReport): TroubleNews[] {
     // Nothing is known of the messages while the store cannot be read.
     const isReadable = report.state.code === undefined
     const isMoreParked = isReadable && this.#isMoreParked(report)
-    const told = TROUBLES.filter((kind) => kind === 'store' || kind === 'token' || isReadable)
-    return told.flatMap((kind) => this.#newsOf(kind, report, isMoreParked))
+    return (isReadable ? OF_OUTBOX : OF_STORE).flatMap((kind) => {
+      const isMore = kind === 'parked' && isMoreParked
+      return this.#newsOf({ kind, isMore }, presentOf(kind, report), report)
+    })
   }
 
-  #newsOf(kind: TroubleKind, report: ConnectionReport, isMoreParked: boolean): TroubleNews[] {
+  /**
+   * Returns what is new about the access token.
+   * @param code undefined: Redox issues tokens
+   * @param name name of the redox-config node
+   */
+  newsOfToken(code: string | undefined, name: string): TroubleNews[] {
+    const present = code === undefined ? undefined : { destinations: [], code }
+    return this.#newsOf({ kind: 'token', isMore: false }, present, { name })
+  }
+
+  #newsOf(
+    { kind, isMore }: { kind: TroubleKind; isMore: boolean },
+    present: PresentTrouble | undefined,
+    about: TroubledConnection,
+  ): TroubleNews[] {
     const known = this.#known.get(kind)
-    const present = presentOf(kind, report)
     if (!present) {
       if (known === undefined) return []
       this.#known.delete(kind)
-      return [
-        newsOf({ kind, state: 'over', since: known.since }, { destinations: known.destinations }, report),
-      ]
+      return [newsOf({ kind, state: 'over', ...known }, about)]
     }
     const since = known?.since ?? new Date().toISOString()
-    this.#known.set(kind, { since, destinations: present.destinations })
-    const isMore =
-      (kind === 'parked' && isMoreParked) ||
-      (kind === 'stopped' && present.destinations.some((one) => !known?.destinations.includes(one)))
-    if (known && !isMore) return []
-    return [newsOf({ kind, state: known ? 'more' : 'begun', since }, present, report)]
+    const { destinations } = present
+    this.#known.set(kind, { since, destinations })
+    const isFurther = kind === 'stopped' && destinations.some((one) => !known?.destinations.includes(one))
+    if (known && !isMore && !isFurther) return []
+    return [newsOf({ kind, state: known ? 'more' : 'begun', since, ...present }, about)]
   }
 
   /** Returns true if messages were parked since the last report, even if as many were decided on. */
@@ -87,7 +99,13 @@ export class Troubles {
   }
 }
 
-function presentOf(kind: TroubleKind, report: ConnectionReport): Present | undefined {
+const OF_STORE = ['store'] as const
+const OF_OUTBOX = ['store', 'stopped', 'parked', 'late'] as const
+
+function presentOf(
+  kind: Exclude<TroubleKind, 'token'>,
+  report: ConnectionReport,
+): PresentTrouble | undefined {
   const { state, destinations, late, failing } = report
   const stopped = destinations.filter(({ destination }) => state.stopped.includes(destination))
   const parked = destinations.filter((one) => one.parked > 0)
@@ -97,8 +115,6 @@ function presentOf(kind: TroubleKind, report: ConnectionReport): Present | undef
   switch (kind) {
     case 'store':
       return state.code === undefined ? undefined : { destinations: [], code: state.code }
-    case 'token':
-      return undefined
     case 'stopped':
       return stopped.length === 0 ? undefined : { destinations: names(stopped), code: reasonOf(stopped) }
     case 'parked':
@@ -108,23 +124,30 @@ function presentOf(kind: TroubleKind, report: ConnectionReport): Present | undef
   }
 }
 
+/** Connection that a trouble is of; without a state, nothing is known of its messages. */
+type TroubledConnection = Pick<ConnectionReport, 'name'> & Partial<Pick<ConnectionReport, 'state'>>
+
 function newsOf(
-  { kind, state, since }: { kind: TroubleKind; state: TroubleState; since: string },
-  { destinations, code }: Present,
-  { state: { waiting, parked, oldestSeconds, code: storeCode }, name }: ConnectionReport,
+  {
+    kind,
+    state,
+    since,
+    destinations,
+    code,
+  }: PresentTrouble & { kind: TroubleKind; state: TroubleState; since: string },
+  { name, state: known }: TroubledConnection,
 ): TroubleNews {
-  const told = { event: kind, state, since, destinations: destinations.slice(0, MAX_DESTINATIONS) }
-  const isReadable = storeCode === undefined
+  const { waiting = 0, parked = 0, oldestSeconds = 0 } = known ?? {}
   const facts = { waiting, parked, oldestSeconds, destinations: destinations.length, code }
   return {
-    ...told,
-    ...(isReadable && { counts: { waiting, parked }, oldestSeconds }),
+    ...{ event: kind, state, since, destinations: destinations.slice(0, MAX_DESTINATIONS) },
+    ...(known && known.code === undefined && { counts: { waiting, parked }, oldestSeconds }),
     ...(code !== undefined && { code }),
     text: `Redox${name === '' ? '' : ` (${name})`}: ${state === 'over' ? OVER[kind] : BEGUN[kind](facts)}`,
   }
 }
 
-interface Facts {
+interface TroubleFacts {
   waiting: number
   parked: number
   oldestSeconds: number
@@ -137,7 +160,7 @@ const inBrackets = (code: string | undefined): string => (code === undefined ? '
 const counted = (count: number, one: string, many: string): string =>
   count === 1 ? `1 ${one}` : `${count} ${many}`
 
-const BEGUN: Record<TroubleKind, (facts: Facts) => string> = {
+const BEGUN: Record<TroubleKind, (facts: TroubleFacts) => string> = {
   store: ({ code }) =>
     `the ${code?.startsWith('REDOX_STORE') ? 'store cannot be used' : 'connection cannot be opened'}` +
     `${inBrackets(code)}. No message is accepted.`,
