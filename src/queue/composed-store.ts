@@ -1,3 +1,4 @@
+import type { EqualCheck, EqualMessage } from './equal-message'
 import type { StoreWarning } from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
@@ -11,8 +12,6 @@ import type {
   DecisionTerms,
   DeliveryStore,
   DestinationState,
-  EqualCheck,
-  EqualMessage,
   Lease,
   MessageState,
   NewMessage,

@@ -10,7 +10,8 @@ import { RedoxError } from '../errors'
 import type { SealedStore } from './jobs'
 import { resultOf, type JobResult } from './notifier'
 import { toWallTime } from './store-clock'
-import type { EqualMessage, StoredMessage } from './types'
+import type { EqualMessage } from './equal-message'
+import type { StoredMessage } from './types'
 
 /** Rule for a message with an earlier equal one: see `storeDuplicates` of the redox-config node. */
 export type DuplicateRule = 'warn' | 'refuse' | 'answer'

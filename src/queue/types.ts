@@ -34,6 +34,7 @@ import {
   type StoreWarning,
 } from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
+import type { EqualCheck, EqualMessage } from './equal-message'
 import type { StoreClock } from './store-clock'
 
 export { ACTIONS, STATES, type Action, type MessageState }
@@ -95,20 +96,6 @@ export interface StoredMessage extends NewMessage {
  * disabled over a weekend.
  */
 export const UNANNOUNCED_MS = 72 * 3_600_000
-
-/**
- * Check for an equal message at acceptance: one with the same tag of its document that is open or parked, or was
- * delivered not long ago. A discarded one does not count.
- */
-export interface EqualCheck {
-  tag: string
-  /** messages that were delivered earlier do not count */
-  deliveredSince: number
-  /** true: the message is stored even if there is an equal one */
-  acceptsEqual: boolean
-}
-
-export type EqualMessage = Pick<StoredMessage, 'id' | 'state'>
 
 /** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {

@@ -6,10 +6,8 @@ import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from 
 import type { ConnectionReport, OutboxState } from './connection-report'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
-import { NEARLY_FULL } from '../../../src/queue/store-usage'
-import { waitingText } from './waiting-text'
+import { fillingOf, outboxStatus, percentOf } from './outbox-status'
 
-const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
 
 /**
@@ -334,23 +332,8 @@ export class DurableConnection {
   }
 
   #showStatus(outbox: OutboxState): void {
-    const { waiting, parked, oldestSeconds, isLate, isNearlyFull, stopped, code } = outbox
-    this.#code = code
-    const minutes = Math.floor(oldestSeconds / 60)
-    const parts = [
-      code === undefined ? '' : this.#translated(`error.${code}`),
-      waitingText(this.RED, waiting),
-      minutes > 0 ? `${minutes} min` : '',
-      parked > 0 ? `${this.#translated('parked')} ${parked}` : '',
-      stopped.length > 0 ? `${this.#translated('stopped')} ${stopped.length}` : '',
-      isNearlyFull ? `${this.#translated('store')} ${percentOf(outbox)} %` : '',
-    ].filter((part) => part !== '')
-    const isBad = code !== undefined || stopped.length > 0
-    const status: NodeStatus = {
-      fill: isBad ? 'red' : isLate || isNearlyFull || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
-      shape: isBad || isLate ? 'ring' : 'dot',
-      text: parts.join(' · ') || this.#translated('empty'),
-    }
+    this.#code = outbox.code
+    const status = outboxStatus(this.RED, outbox)
     if (JSON.stringify(status) === JSON.stringify(this.#status)) return
     this.#status = status
     this.node.status({ ...status, outbox } as NodeStatus)
@@ -370,10 +353,6 @@ export class DurableConnection {
       `redox-config ${this.node.id}: the accepted message ${id} is ${state}${code ? ` (${code})` : ''}. ` +
         'Its node was removed: nothing was emitted.',
     )
-  }
-
-  #translated(key: string): string {
-    return this.RED._(`${CATALOGUE}${key}`)
   }
 }
 
@@ -397,15 +376,3 @@ const inUse = (): RedoxError =>
     'REDOX_STORE_LOST',
     'Store is open: no new store was created. A new store can replace only a store that cannot be opened.',
   )
-
-const fillingOf = ({
-  bytes,
-  limit,
-}: QueueStats['usage']): Pick<OutboxState, 'storeBytes' | 'storeLimit' | 'isNearlyFull'> => ({
-  ...(bytes !== undefined && { storeBytes: bytes }),
-  ...(limit !== Infinity && { storeLimit: limit }),
-  isNearlyFull: bytes !== undefined && bytes >= NEARLY_FULL * limit,
-})
-
-const percentOf = ({ storeBytes = 0, storeLimit = Infinity }: OutboxState): number =>
-  Math.floor((100 * storeBytes) / storeLimit)

@@ -1,6 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
-import type { EqualMessage } from '../../../src/queue/types'
+import type { EqualMessage } from '../../../src/queue/equal-message'
 import type { MessageFacts } from '../../../src/redox/activity'
 import type { DirectMessage, DirectMessages } from '../../../src/redox/direct-messages'
 import type { Progress } from '../../../src/redox/client-types'

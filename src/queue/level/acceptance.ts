@@ -1,5 +1,6 @@
 import { assertStorable, textsOf } from '../store-errors'
-import type { EqualCheck, EqualMessage, StoredMessage } from '../types'
+import type { EqualCheck, EqualMessage } from '../equal-message'
+import type { StoredMessage } from '../types'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
 import { equalMessageFailed, messageLost } from './errors'

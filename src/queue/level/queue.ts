@@ -1,13 +1,6 @@
+import type { EqualCheck, EqualMessage } from '../equal-message'
 import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/rate-limiter'
-import type {
-  EqualCheck,
-  EqualMessage,
-  Lease,
-  NewMessage,
-  QueueStore,
-  Settlement,
-  StoredMessage,
-} from '../types'
+import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage } from '../types'
 import type { Acceptance } from './acceptance'
 import type { Announcements } from './announcements'
 import type { LevelDatabase } from './database'

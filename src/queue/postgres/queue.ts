@@ -1,3 +1,4 @@
+import type { EqualCheck, EqualMessage } from '../equal-message'
 import { present } from '../../shared/present'
 import type { RateLimiter } from '../../transport/rate-limiter'
 import { WINDOW_MS } from '../../transport/rate-limiter'
@@ -5,8 +6,6 @@ import { RedoxError } from '../../errors'
 import { assertStorable, textsOf } from '../store-errors'
 import {
   UNANNOUNCED_MS,
-  type EqualCheck,
-  type EqualMessage,
   type Lease,
   type NewMessage,
   type QueueStore,

@@ -1,6 +1,6 @@
 /** Contract tests of QueueStore about equal messages, run with every kind of store. */
 import assert from 'node:assert/strict'
-import type { EqualCheck } from '../../../src/queue/types'
+import type { EqualCheck } from '../../../src/queue/equal-message'
 import {
   START,
   free,
