@@ -4,7 +4,6 @@ import type * as Fingerprinting from '../../../src/file/fingerprint'
 import type { EqualMessage } from '../../../src/queue/equal-message'
 import type { DestinationState } from '../../../src/queue/types'
 import { EventLoopBudget } from '../../../src/event-loop'
-import type { RedoxClient } from '../../../src/redox/client'
 import { directMessagesOf } from '../../../src/redox/direct-messages'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
@@ -14,7 +13,7 @@ import type { Table } from '../fields/types'
 import { constantOf, Inputs, settingsOf, type NodeConfig, type Settings } from './inputs'
 import type { Prepare } from './prepare-types'
 import type * as SendOrQueue from './send-or-queue'
-import { messageSize } from './message-size'
+import { IntakeSlot } from './intake-slot'
 import { migrated } from '../runtime/migrations'
 import { countEnd } from './count-end'
 import { completeMessage, withAnswer } from './complete-message'
@@ -330,34 +329,6 @@ function fingerprintsOf(
     // The property does not exist. The error is reported when the field is evaluated.
   }
   return fingerprints
-}
-
-/** Concurrency slot of one message: limits how many messages are prepared, and sent or stored, at the same time. */
-class IntakeSlot {
-  #admission: Promise<() => void> | undefined
-
-  constructor(
-    private readonly intake: Pick<RedoxClient, 'admit'>,
-    private readonly work: InFlightMessage,
-    private readonly before: Promise<unknown> | undefined,
-  ) {}
-
-  readonly admitted = async (): Promise<void> => {
-    await (this.#admission ??= this.#enter())
-  }
-
-  #enter(): Promise<() => void> {
-    const { msg, signal, onProgress } = this.work
-    const onWait = (): void => onProgress({ phase: 'wait', sent: 0, total: 0 })
-    return this.intake.admit(signal, { bytes: messageSize(msg), after: this.before, onWait })
-  }
-
-  leave(): void {
-    this.#admission?.then(
-      (leave) => leave(),
-      () => undefined,
-    )
-  }
 }
 
 /**
