@@ -20,12 +20,12 @@ const LOOPBACK = '127.0.0.1'
 export function monitoringSettings({ settings }: NodeAPI): MonitoringSettings {
   const { redox } = settings as { redox?: Record<string, unknown> | null }
   const { metricsToken: token, metricsPort: port, metricsHost: host = LOOPBACK } = redox ?? {}
-  const isToken = typeof token === 'string' && token.length >= MIN_TOKEN_LENGTH
+  const isToken = typeof token === 'string' && token.length >= MIN_TOKEN_LENGTH && !/\s/.test(token)
   const isPort = Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536
   const problems = [
     token === undefined || isToken
       ? ''
-      : `metricsToken is not text of at least ${MIN_TOKEN_LENGTH} characters`,
+      : `metricsToken is not text of at least ${MIN_TOKEN_LENGTH} characters without spaces`,
     port === undefined || isPort ? '' : 'metricsPort is not a number from 1 to 65535',
     typeof host === 'string' ? '' : 'metricsHost is not text',
     isPort && token === undefined
