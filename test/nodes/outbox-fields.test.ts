@@ -103,6 +103,15 @@ describe('fields in the answers of the outbox', function () {
       ((await admin.get('direct'))['messages'] as Json[]).every(({ state }) => state === 'unknown'),
     )
 
+    await admin.deploy(redox.url, { storeOrder: 'patient', storeLimitGb: '20' })
+    redox.script('send', REFUSED)
+    const ofPatient = (await admin.accept({ documentId: 'doc-00' }))['id'] as string
+    await admin.until(ofPatient, 'parked')
+    const behindIt = (await admin.accept({ documentId: 'doc-01' }))['id'] as string
+    await overview()
+    redox.script('send', TAKEN)
+    assert.equal((await admin.decide(ofPatient, 'discard', 'x')).status, 204)
+    await admin.until(behindIt, 'delivered')
     await admin.deploy(redox.url)
     const failedOnce = async (id: string): Promise<void> =>
       eventually('it failed', async () => (await admin.get(`messages/${id}`))['attempts'] === 1)

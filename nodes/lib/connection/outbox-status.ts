@@ -9,21 +9,21 @@ const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 /** Returns the status that a redox-config node shows for its outbox. */
 export function outboxStatus(RED: NodeAPI, outbox: OutboxState): NodeStatus {
   const { waiting, parked, oldestSeconds, isLate, isNearlyFull, stopped, code } = outbox
-  const translated = (key: string): string => RED._(`${CATALOGUE}${key}`)
+  const text = (key: string): string => RED._(`${CATALOGUE}${key}`)
   const minutes = Math.floor(oldestSeconds / 60)
   const parts = [
-    code === undefined ? '' : translated(`error.${code}`),
+    code === undefined ? '' : text(`error.${code}`),
     waitingText(RED, waiting),
     minutes > 0 ? `${minutes} min` : '',
-    parked > 0 ? `${translated('parked')} ${parked}` : '',
-    stopped.length > 0 ? `${translated('stopped')} ${stopped.length}` : '',
-    isNearlyFull ? `${translated('store')} ${percentOf(outbox)} %` : '',
+    parked > 0 ? `${text('parked')} ${parked}` : '',
+    stopped.length > 0 ? `${text('stopped')} ${stopped.length}` : '',
+    isNearlyFull ? `${text('store')} ${percentOf(outbox)} %` : '',
   ].filter((part) => part !== '')
   const isBad = code !== undefined || stopped.length > 0
   return {
     fill: isBad ? 'red' : isLate || isNearlyFull || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
     shape: isBad || isLate ? 'ring' : 'dot',
-    text: parts.join(' · ') || translated('empty'),
+    text: parts.join(' · ') || text('empty'),
   }
 }
 

@@ -1,4 +1,3 @@
-import { activityOf } from '../../../src/redox/activity'
 import type { RedoxConfigNode } from '../connection/connection'
 import { durableConnections } from '../connection/durable-connection'
 import { errorCodeOf, type InFlightMessage } from './in-flight-message'
@@ -16,8 +15,10 @@ export function countEnd(
   if (!configNode) return
   const began = performance.now()
   const { id, name } = configNode
-  void work.ended.then((outcome) => {
+  void work.ended.then(async (outcome) => {
     if ('accepted' in outcome || (work.isDetached && work.isUnsent)) return
+    // Not imported above, so that the start of Node-RED does not load this module.
+    const { activityOf } = await import('../../../src/redox/activity.js')
     activityOf(id, name).messageEnded({
       ...work.facts,
       delivery: isUpload || !durableConnections.has(id) ? 'direct' : 'durable',

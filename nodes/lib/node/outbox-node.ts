@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import type { DeliveryStore } from '../../../src/queue/types'
-import { activityOf, watchTokens, type TokenState } from '../../../src/redox/activity'
+import type { TokenState } from '../../../src/redox/activity'
 import { configNodeOf } from '../connection/config-node'
 import type { ConnectionReport } from '../connection/connection-report'
 import type { Table } from '../fields/types'
@@ -102,16 +102,24 @@ class OutboxTeller {
     const configNode = configNodeOf(RED, connection)
     if (!configNode) return
     this.#name = configNode.name ?? ''
+    this.#unwatch.push(configNode.watch(this.#onReport))
+    void this.#watchToken(RED, connection)
+  }
+
+  async #watchToken(RED: NodeAPI, connection: string): Promise<void> {
+    // Not imported above, so that the start of Node-RED does not load this module.
+    const { activityOf, watchTokens } = await import('../../../src/redox/activity.js')
+    if (this.#isClosed) return
+    // A token may fail while the flows start, e.g. for a message that waited in the store.
+    const tellToken = (): void => this.#onToken(activityOf(connection).token)
     this.#unwatch.push(
-      configNode.watch(this.#onReport),
       watchTokens((change) => {
         if (change.connection === connection) this.#onToken(change)
       }),
+      () => RED.events.off('flows:started', tellToken),
     )
-    // A token may fail while the flows start, e.g. for a message that waited in the store.
-    const tellToken = (): void => this.#onToken(activityOf(connection).token)
-    RED.events.once('flows:started', tellToken)
-    this.#unwatch.push(() => RED.events.off('flows:started', tellToken))
+    if (areFlowsRunning()) tellToken()
+    else RED.events.once('flows:started', tellToken)
   }
 
   #onToken(token: TokenState): void {

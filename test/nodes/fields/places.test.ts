@@ -55,6 +55,8 @@ const DECIDING: Record<string, string[]> = {
     'src/shared/checks.ts',
     'editor/validation/rules.ts',
   ],
+  // codeSystem: whether a code is of LOINC, whose check digit is verified, depends on its code system
+  codeSystem: ['editor/validation/rules.ts'],
   // resourceStatus was the name of a field in an earlier version of the node
   resourceStatus: ['src/shared/migrations.ts'],
   // patientId: the script that runs the examples fills in this field
@@ -64,8 +66,11 @@ const DECIDING: Record<string, string[]> = {
 
 /** Field names of one word that also have other meanings, with the files that are allowed to contain them. */
 const OTHER_MEANINGS: Record<string, string[]> = {
-  // `code` also means an error code, and is a key of the texts with recommendations
-  code: ['editor/dialog/faults.ts', 'editor/outbox/search-form.ts'],
+  // `code` also means an error code, and is a key of the texts with recommendations; rules.ts verifies LOINC codes
+  code: [
+    ...['editor/dialog/faults.ts', 'editor/outbox/search-form.ts', 'editor/validation/rules.ts'],
+    'nodes/lib/monitoring/outbox-figures.ts',
+  ],
   // `category` is also the palette category of a node
   category: ['scripts/check-package.mjs'],
   // `date` is also the name of a validation check
