@@ -253,8 +253,8 @@ function blocksOf(texts: string[]): { places: Map<string, TextPosition[]>; hashe
   return { places, hashes }
 }
 
-// Hash of four characters, regardless of case for ASCII letters. With this hash, most positions of a long string are
-// skipped without a lookup.
+// Hash of four characters, the same for upper and lower case of ASCII letters. The search looks up a position of a long
+// string only if the hash of its four characters is that of a searched value; most positions are skipped.
 const hashAt = (text: string, at: number): number =>
   ((text.charCodeAt(at) | 32) ^
     ((text.charCodeAt(at + 1) | 32) << 4) ^

@@ -1,4 +1,7 @@
-/** Durable delivery of documents that the outbox already has: warning, refusal, or the answer of the first one. */
+/**
+ * Durable delivery of a document that the outbox already has. By the setting, the second message gets a warning, is
+ * refused, or gets the answer of the first message.
+ */
 import assert from 'node:assert/strict'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { logged, type Flow, type Settings } from '../lib/flow'

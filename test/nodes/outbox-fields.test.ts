@@ -97,7 +97,8 @@ describe('fields in the answers of the outbox', function () {
       })
     }
     await overview()
-    // A message that still waits would be accepted for durable delivery after the deploy, before the messages below.
+    // The deploy below hands over a direct message that has not ended, and the redeployed node accepts it for durable
+    // delivery. It could be parked, and the messages of this test would wait behind it.
     redox.script('send', TAKEN)
     await eventually('no direct message waits', async () =>
       ((await admin.get('direct'))['messages'] as Json[]).every(({ state }) => state === 'unknown'),

@@ -361,7 +361,7 @@ describe('proxy of the environment', () => {
       { all_proxy: 'http://other', HTTPS_PROXY: P, no_proxy: 'c', NO_PROXY: 'd' },
       { origin: P, noProxy: 'c' },
     ],
-    // For other machines, the client always uses https, so the variable http_proxy has no effect.
+    // The client uses http only for this machine. For all others it uses https, so the variable http_proxy has no effect.
     [{ http_proxy: P, HTTP_PROXY: P }, undefined],
     [
       { npm_config_https_proxy: P, https_proxy: 'http://other' },

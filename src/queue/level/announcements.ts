@@ -37,7 +37,7 @@ export class Announcements {
     })
   }
 
-  /** Ends the lease of a result that was not emitted. Any holder can then lease the result at once. */
+  /** Ends the lease of a result that this process did not emit. Any process can then lease the result at once. */
   async release(id: string): Promise<void> {
     await this.database.alone(async () => this.endLease(id))
   }
