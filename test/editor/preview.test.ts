@@ -267,7 +267,7 @@ describe('preview in the editor', function () {
     const section = form(page()).locator('.redox-preview')
     await section.locator('summary').click()
     await section.locator('pre').waitFor()
-    const problems = await problemsIn(section)
+    const { problems } = await problemsIn(section)
     await editor().screenshot('preview-german')
     for (const one of problems) assert.doesNotMatch(one, /\b(is|must|missing|Give|Fill)\b/)
     assert.match(problems.join('\n'), /JJJJ-MM-TT/)
@@ -279,18 +279,25 @@ describe('preview in the editor', function () {
 
 /** Checks that the preview shows one list of `count` different problems, which all match the pattern `each`. */
 async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
-  const problems = await problemsIn(section)
-  assert.equal(await section.locator('.redox-bad + ul').count(), 1)
+  const { lists, problems } = await problemsIn(section)
+  assert.equal(lists, 1)
   for (const one of problems) assert.match(one, each)
   assert.equal(problems.length, count, problems.join('\n'))
   assert.equal(new Set(problems).size, count)
 }
 
-/** Problems that the preview lists. Waits if the preview is empty because it is just being updated. */
-async function problemsIn(section: Locator): Promise<string[]> {
+/**
+ * Number of lists in the preview and the problems in them, read at the same moment. Waits if the preview is empty
+ * because it is just being updated.
+ */
+async function problemsIn(section: Locator): Promise<{ lists: number; problems: string[] }> {
   for (;;) {
-    const texts = await section.locator('.redox-bad + ul li').allInnerTexts()
-    if (texts.length > 0) return texts
+    const found = await section.evaluate((preview) => {
+      const lists = [...preview.querySelectorAll<HTMLElement>('.redox-bad + ul')]
+      const items = lists.flatMap((list) => [...list.querySelectorAll('li')])
+      return { lists: lists.length, problems: items.map((item) => item.innerText) }
+    })
+    if (found.problems.length > 0) return found
     await pause(50)
   }
 }
