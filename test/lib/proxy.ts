@@ -31,6 +31,8 @@ export class ConnectProxy {
   login: string | undefined
   /** number of bytes that the proxy forwards from a client before it resets both connections */
   cutAfter = Infinity
+  /** number of times that the proxy resets connections */
+  mostCuts = Infinity
   cuts = 0
   readonly #sockets = new Set<Socket>()
   readonly #server
@@ -84,7 +86,7 @@ export class ConnectProxy {
       client.on('data', (piece: Buffer) => {
         this.read += piece.toString('latin1')
         passed += piece.length
-        if (passed <= this.cutAfter) return void server.write(piece)
+        if (passed <= this.cutAfter || this.cuts >= this.mostCuts) return void server.write(piece)
         this.cuts++
         server.resetAndDestroy()
         client.resetAndDestroy()
