@@ -6,7 +6,7 @@ import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
 import { chooseIdentifier, chooseOrder, chooseResult, isWithoutValue } from './datamodel-choices'
 import { isBlank, isSame, mergeFields, type ElementChooser, type FieldValue, type LaidFields } from './fields'
 import { UUID } from '../shared/formats'
-import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
+import { copyJson, getAt, hasNumber, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
   validMessage,
@@ -74,7 +74,8 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const problems: Problem[] = []
   const warnings: string[] = []
   setMeta(body, input, sender, problems)
-  numbersToTexts(schema, body)
+  // Most messages have no number, and a validation takes longer than looking for one.
+  if (hasNumber(body)) numbersToTexts(schema, body)
   const fields = fieldsFor(body, input, warnings)
   const laid = mergeFields(body, fields, choicesFor(input), problems)
   if (input.documentDigest !== undefined) setDocumentId(body, input, laid, input.documentDigest)

@@ -74,14 +74,19 @@ export function mergeFields(
       problems.push({ path: formatPath(list), problem, fix }),
     )
   }
-  const at = (path: Path): Path =>
-    path.reduce<Path>((real, step, depth) => {
-      if (typeof step === 'string') return [...real, step]
-      const key = formatPath(path.slice(0, depth + 1))
-      const index = chosen.get(key) ?? indexIn(real, path.slice(0, depth), step)
-      chosen.set(key, index)
-      return [...real, index]
-    }, [])
+  const at = (path: Path): Path => {
+    const real: (string | number)[] = []
+    for (const [depth, step] of path.entries()) {
+      if (typeof step === 'string') real.push(step)
+      else {
+        const key = formatPath(path.slice(0, depth + 1))
+        const index = chosen.get(key) ?? indexIn(real, path.slice(0, depth), step)
+        chosen.set(key, index)
+        real.push(index)
+      }
+    }
+    return real
+  }
 
   const paths = fields.map(({ path }) => {
     const steps = fieldPath(path)

@@ -185,6 +185,11 @@ function put(parent: JsonObject | Json[], step: string | number, value: Json): J
 export const textOrJson = (value: Json | undefined): string =>
   typeof value === 'string' ? value : String(JSON.stringify(value))
 
+/** Returns true if the value is a number, or contains one. */
+export const hasNumber = (value: Json): boolean =>
+  typeof value === 'number' ||
+  (typeof value === 'object' && value !== null && Object.values(value).some(hasNumber))
+
 /** Value at a path; undefined if it does not exist. */
 export function getAt(root: Json | undefined, path: Path): Json | undefined {
   return path.reduce<Json | undefined>(

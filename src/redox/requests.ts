@@ -141,22 +141,22 @@ export class RequestSpecs {
 }
 
 /**
- * Request for a slot by a message or upload: its name for error texts, and the memory in bytes that it occupies while
- * it waits.
+ * Request for a slot by a message or upload: its name for error texts, and a function that returns the memory in bytes
+ * that it occupies while it waits.
  */
 export interface SlotDemand {
   operation: string
-  bytes: number
+  bytes: () => number
 }
 
 export const slotDemandOf = ({ operation, body, attachments }: PreparedMessage): SlotDemand => ({
   operation,
-  bytes: memoryBytes(attachments.map(({ file }) => file)) + textLength(body),
+  bytes: () => memoryBytes(attachments.map(({ file }) => file)) + textLength(body),
 })
 
 export const uploadSlotDemandOf = (file: FileSource): SlotDemand => ({
   operation: 'upload',
-  bytes: memoryBytes([file]),
+  bytes: () => memoryBytes([file]),
 })
 
 /**

@@ -10,8 +10,8 @@ export interface SemaphoreLimits {
 
 /** Request for a slot of a semaphore. */
 export interface SlotRequest {
-  /** memory in bytes that the task uses while it waits */
-  bytes: number
+  /** returns the memory in bytes that the task uses while it waits; called only if the task has to wait */
+  bytes: () => number
   /** promise that must settle before the task may take a slot */
   after?: Promise<unknown> | undefined
   /** called if no slot is free at once */
@@ -63,7 +63,7 @@ export class Semaphore {
    * @returns function that releases the slot; must be called exactly once
    * @throws RedoxError REDOX_QUEUE_FULL
    */
-  async acquire(signal: AbortSignal, entry: SlotRequest = { bytes: 0 }): Promise<() => void> {
+  async acquire(signal: AbortSignal, entry: SlotRequest = { bytes: () => 0 }): Promise<() => void> {
     signal.throwIfAborted()
     if (entry.after === undefined && this.#held < this.#limits.concurrency) this.#held++
     else await this.#wait(signal, entry)
@@ -83,7 +83,8 @@ export class Semaphore {
     this.#queue.shift()?.()
   }
 
-  async #wait(signal: AbortSignal, { bytes, after, onWait }: SlotRequest): Promise<void> {
+  async #wait(signal: AbortSignal, { bytes: bytesOf, after, onWait }: SlotRequest): Promise<void> {
+    const bytes = bytesOf()
     this.#assertRoom(bytes)
     onWait?.()
     this.#waiting++

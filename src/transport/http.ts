@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
-import { Agent, request as undiciRequest, type Dispatcher } from 'undici'
+import { Agent } from 'undici'
+import { present } from '../shared/present'
 import type { RequestBody } from './body'
 import { connector, type TlsOptions } from './connector'
+import { AnswerError, exchange, type ReceivedHeaders } from './exchange'
 import { proxyFault, tlsFault } from './network-advice'
 import type { AttemptFailure } from './outcomes'
 import type { Proxy } from './proxy'
@@ -106,7 +108,7 @@ export class Http {
   ): Promise<HttpAnswer> {
     let sent = false
     let handed = 0
-    let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
+    let head: HttpHead | undefined
     const onPiece = (bytes: number): void => {
       handed += bytes
       onSent(bytes)
@@ -119,57 +121,42 @@ export class Http {
         return body.open(onPiece)[Symbol.asyncIterator]()
       },
     }
-    try {
-      const answer = await undiciRequest(url, {
-        dispatcher: this.#agent,
-        method: 'POST',
-        headers: {
-          ...headers,
-          'accept-encoding': 'identity',
-          'content-type': body.contentType,
-          'content-length': String(body.length),
-        },
-        body: pieces as never,
-        signal,
-      })
-      head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
+    const onHead = (status: number, received: ReceivedHeaders): void => {
+      head = { status, headers: plainHeaders(received) }
       // A 2xx that arrives before the whole body was sent cannot be a response to this message.
-      if (head.statusCode < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
-      const text = await textOf(await this.#bytesOf(answer.body), head.headers)
-      // undici frees the socket slightly later than it ends the body. Without this wait, the next message would open
+      if (status < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
+    }
+    try {
+      const bytes = await exchange(
+        this.#agent,
+        {
+          url,
+          headers: {
+            ...headers,
+            'accept-encoding': 'identity',
+            'content-type': body.contentType,
+            'content-length': String(body.length),
+          },
+          body: pieces,
+        },
+        { signal, timeoutMs: this.#answerMs, onHead },
+      )
+      const { status, headers: received } = present(head, 'the head of a response')
+      const text = await textOf(bytes, received)
+      // undici frees the socket slightly later than it ends the response. Without this wait, the next message would open
       // another socket.
       await nextTurn()
-      return httpAnswer(head.statusCode, head.headers, text)
+      return httpAnswer(status, received, text)
     } catch (error) {
       if (isOwnError(error)) throw error
       // A refusal (3xx to 5xx) counts even if its body is truncated.
-      if (head && head.statusCode >= 300 && !signal.aborted)
-        return { status: head.statusCode, headers: head.headers, body: '', text: '' }
+      if (head && head.status >= 300 && !signal.aborted) return { ...head, body: '', text: '' }
       throw new HttpFault(failureOf(error, signal, sent, head !== undefined), systemCodeOf(error))
-    }
-  }
-
-  /**
-   * Reads the body of a response within the response timeout. undici's bodyTimeout restarts with every chunk, so it
-   * never ends for a server that sends its response in very small chunks.
-   */
-  async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
-    const late = setTimeout(() => body.destroy(new AnswerError('LATE_ANSWER')), this.#answerMs)
-    try {
-      return Buffer.from(await body.arrayBuffer())
-    } finally {
-      clearTimeout(late)
     }
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy()
-  }
-}
-
-class AnswerError extends Error {
-  get code(): string {
-    return this.message
   }
 }
 
@@ -223,7 +210,9 @@ async function textOf(bytes: Buffer, headers: HttpAnswer['headers']): Promise<st
   return new TextDecoder().decode(plain)
 }
 
-function plainHeaders(headers: Record<string, string | string[] | undefined>): HttpAnswer['headers'] {
+type HttpHead = Pick<HttpAnswer, 'status' | 'headers'>
+
+function plainHeaders(headers: ReceivedHeaders): HttpAnswer['headers'] {
   const plain: HttpAnswer['headers'] = {}
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && name !== 'set-cookie') plain[name] = value
@@ -272,7 +261,7 @@ function endOfString(text: string, begin: number): number {
 /** Parses JSON. Returns the string unchanged if it is not JSON or nested too deeply. */
 function parse(text: string): unknown {
   try {
-    return isTooDeep(text) ? text : JSON.parse(text)
+    return text.length > 2 * DEEPEST && isTooDeep(text) ? text : JSON.parse(text)
   } catch {
     return text
   }

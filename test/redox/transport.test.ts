@@ -54,7 +54,7 @@ describe('semaphore', () => {
     const gate = new Semaphore(wide(1))
     void gate.run(() => new Promise(() => undefined), never())
     const stopped = AbortSignal.abort(new Error('gave up'))
-    const entry = { bytes: 0, onWait: () => assert.fail('it waits') }
+    const entry = { bytes: () => 0, onWait: () => assert.fail('it waits') }
     await assert.rejects(
       gate.run(async () => undefined, stopped, entry),
       /gave up/,
@@ -95,7 +95,7 @@ describe('semaphore with limits', () => {
     const after = new Promise<void>((resolve) => (end = resolve))
     const order: string[] = []
     const pass = (name: string, entry = {}) =>
-      gate.run(async () => void order.push(name), never(), { bytes: 0, ...entry })
+      gate.run(async () => void order.push(name), never(), { bytes: () => 0, ...entry })
     let waits = false
     const behind = pass('behind', { after, onWait: () => (waits = true) })
     assert.ok(waits)
@@ -109,7 +109,7 @@ describe('semaphore with limits', () => {
   it('gives no slot to a task that was aborted while it waited for another one', async () => {
     const gate = new Semaphore({ ...wide(1), waitingBytes: 100 })
     const stop = new AbortController()
-    const entry = { bytes: 100, after: new Promise(() => undefined) }
+    const entry = { bytes: () => 100, after: new Promise(() => undefined) }
     const waits = gate.run(async () => undefined, stop.signal, entry)
     await assert.rejects(
       gate.run(async () => undefined, never(), entry),
@@ -117,27 +117,34 @@ describe('semaphore with limits', () => {
     )
     stop.abort(new Error('gave up'))
     await assert.rejects(waits, /gave up/)
-    assert.equal(await gate.run(async () => 'free', never(), { bytes: 1, after: Promise.resolve() }), 'free')
+    assert.equal(
+      await gate.run(async () => 'free', never(), { bytes: () => 1, after: Promise.resolve() }),
+      'free',
+    )
   })
 
   it('counts the bytes of waiting tasks, and releases those of aborted tasks', async () => {
     const gate = new Semaphore({ ...wide(1), waitingBytes: 100 })
     let leave: () => void = () => undefined
-    const first = gate.run(() => new Promise<void>((resolve) => (leave = resolve)), never(), { bytes: 500 })
+    const first = gate.run(() => new Promise<void>((resolve) => (leave = resolve)), never(), {
+      bytes: () => 500,
+    })
     const stop = new AbortController()
     const waited: string[] = []
-    const entry = { bytes: 60, onWait: () => waited.push('told') }
+    const entry = { bytes: () => 60, onWait: () => waited.push('told') }
     const second = gate.run(async () => 'second', stop.signal, entry)
     await assert.rejects(
       gate.run(async () => 'third', never(), entry),
       full,
     )
     assert.deepEqual(waited, ['told'])
-    const text = await gate.run(async () => '', never(), { bytes: 41 }).catch((error: Error) => error.message)
+    const text = await gate
+      .run(async () => '', never(), { bytes: () => 41 })
+      .catch((error: Error) => error.message)
     assert.match(text, /messages \(1\) hold 60 bytes/)
     stop.abort(new Error('gave up'))
     await assert.rejects(second, /gave up/)
-    const third = gate.run(async () => 'third', never(), { bytes: 100 })
+    const third = gate.run(async () => 'third', never(), { bytes: () => 100 })
     leave()
     await first
     assert.equal(await third, 'third')

@@ -19,7 +19,7 @@ export class IntakeSlot {
   #enter(): Promise<() => void> {
     const { msg, signal, onProgress } = this.work
     const onWait = (): void => onProgress({ phase: 'wait', sent: 0, total: 0 })
-    return this.intake.admit(signal, { bytes: messageSize(msg), after: this.before, onWait })
+    return this.intake.admit(signal, { bytes: () => messageSize(msg), after: this.before, onWait })
   }
 
   leave(): void {

@@ -308,6 +308,8 @@ class Input {
 const duplicateWarning = ({ id, state }: EqualMessage): string =>
   `Duplicate: the outbox has the same document for the same destination, ${state} (${id}). This message is sent as well.`
 
+let fingerprinting: typeof Fingerprinting | undefined
+
 /**
  * Returns fingerprints of the bytes in the message property that the File field names. The fingerprints are taken
  * synchronously when the message arrives, because other branches of the flow may change the same Buffer afterwards.
@@ -318,10 +320,11 @@ function fingerprintsOf(
   msg: NodeMessageInFlow,
 ): Fingerprinting.Fingerprints {
   // Required here, so that the start of Node-RED does not load this module; not imported asynchronously, because the
-  // fingerprints must be taken before other branches of the flow run.
+  // fingerprints must be taken before other branches of the flow run. Kept, because `require` resolves the path anew for
+  // each message.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { Fingerprints } = require('../../../src/file/fingerprint') as typeof Fingerprinting
-  const fingerprints = new Fingerprints()
+  fingerprinting ??= require('../../../src/file/fingerprint') as typeof Fingerprinting
+  const fingerprints = new fingerprinting.Fingerprints()
   if (fileType !== 'msg' || typeof file !== 'string') return fingerprints
   try {
     fingerprints.take(RED.util.getMessageProperty(msg, file))
