@@ -15,10 +15,12 @@ export interface DestinationCount {
 const NOTHING: Readonly<DestinationCount> = { open: 0, parked: 0, owners: new Map() }
 
 /**
- * Numbers of open and parked messages, kept in memory. They are counted in LevelDB when the store is opened or
- * repaired, and updated by each write.
+ * Numbers of open and parked messages, and the rows of the messages that are being sent, kept in memory. They are read
+ * from LevelDB when the store is opened or repaired, and updated by each write.
  */
 export class Counters {
+  /** messages that are being sent, by id: few, and each step of a delivery needs them */
+  readonly sending = new Map<string, LevelRow>()
   readonly states = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
   /** numbers for each destination that has open or parked messages */
   readonly #destinations = new Map<string, DestinationCount>()
@@ -41,7 +43,13 @@ export class Counters {
 
   add(row: LevelRow, more: 1 | -1): void {
     this.states[row.state] += more
+    if (row.state === 'sending') this.#addSending(row, more)
     this.#addToDestination(row, more)
+  }
+
+  #addSending(row: LevelRow, more: 1 | -1): void {
+    if (more === 1) this.sending.set(row.id, row)
+    else this.sending.delete(row.id)
   }
 
   #addToDestination({ destination, owner, state }: LevelRow, more: 1 | -1): void {
@@ -76,6 +84,8 @@ export class Counters {
         last = Math.max(last, Number(lastPartOf(key)))
       }
     }
+    this.sending.clear()
+    for (const row of await reader.rows('state!sending')) this.sending.set(row.id, row)
     this.#destinations.clear()
     for (const index of ['open', 'parked'])
       for await (const row of reader.each(under(index))) this.#addToDestination(row, 1)

@@ -7,6 +7,14 @@ import { digits } from './identity'
 import { escaped, json, KEY, put } from './keys'
 import { sortByAcceptance, withoutLease, type LevelRow } from './rows'
 
+/** Messages that a claim looks for. */
+interface ClaimTerms {
+  /** messages with a lease */
+  sending: LevelRow[]
+  now: number
+  limit: number
+}
+
 /** Leases of messages, from the claim to the settlement. */
 export class Leases {
   #claims = 0
@@ -19,16 +27,15 @@ export class Leases {
 
   /** Ends all leases when the store is opened: no other process has the store open, so the holders have ended. */
   async endAll(): Promise<void> {
-    for (const row of await this.database.reader.rows('state!sending'))
-      await this.database.move([[row, { ...row, leasedUntil: 0 }]])
+    for (const row of this.#sending()) await this.database.move([[row, { ...row, leasedUntil: 0 }]])
   }
 
   claim({ holder, leaseMs, limit, except }: Lease & { except: string[] }): Promise<StoredMessage[]> {
     return this.database.alone(async () => {
       await this.acceptance.forgetFailed()
       const now = this.clock.now()
-      await this.#expireLeases(now)
-      const rows = await this.#claimable(now, limit, except)
+      const sending = await this.#expireLeases(now)
+      const rows = await this.#claimable({ sending, now, limit }, except)
       const leased = rows.map((row): [LevelRow, LevelRow] => [
         row,
         { ...row, state: 'sending', holder, leasedUntil: now + leaseMs },
@@ -43,22 +50,20 @@ export class Leases {
   renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
     return this.database.alone(async () => {
       const leasedUntil = this.clock.now() + leaseMs
-      const rows = await Promise.all(ids.map((id) => this.database.reader.row(id)))
-      const held = rows.filter((row) => row?.state === 'sending' && row.holder === holder) as LevelRow[]
-      await this.database.write(held.map((row) => put(KEY.row(row.id), json({ ...row, leasedUntil }))))
+      const held = this.#sending().filter((row) => row.holder === holder && ids.includes(row.id))
+      await this.#replace(held.map((row) => ({ ...row, leasedUntil })))
     })
   }
 
   recordRequestStart(id: string, holder: string): Promise<void> {
     return this.database.durably(async () => {
-      const row = await this.#leased(id, holder)
-      await this.database.write([put(KEY.row(id), json({ ...row, requestStarted: true }))])
+      await this.#replace([{ ...this.#leased(id, holder), requestStarted: true }])
     })
   }
 
   recordNotes(id: string, holder: string, notes: Buffer): Promise<void> {
     return this.database.durably(async () => {
-      await this.#leased(id, holder)
+      this.#leased(id, holder)
       await this.database.write([put(KEY.notes(id), notes)])
     })
   }
@@ -72,7 +77,7 @@ export class Leases {
     { notes, ...change }: Settlement,
   ): Promise<void> {
     return this.database.durably(async () => {
-      const row = await this.#leased(id, holder)
+      const row = this.#leased(id, holder)
       const { reason: _reason, ...kept } = withoutLease(row)
       const ended = change.state === 'waiting' ? {} : { endedAt: now, announced: false }
       const next = { ...kept, ...change, ...ended, requestStarted: false, attempts: row.attempts + 1 }
@@ -83,7 +88,7 @@ export class Leases {
 
   async nextDue(now: number, except: string[]): Promise<number | undefined> {
     const times: number[] = []
-    const sending = await this.#orderedBeingSent()
+    const sending = this.#sending()
     for (const destination of await this.#openDestinations(except)) {
       const next = await this.#nextOrdered(destination, sending)
       const [keyed] = await this.#firstOfOrderKeys(destination, { sending, limit: 1 })
@@ -93,27 +98,40 @@ export class Leases {
     return times.length === 0 ? undefined : Math.max(now, Math.min(...times))
   }
 
-  async #expireLeases(now: number): Promise<void> {
-    const held = await this.database.reader.rows('state!sending')
-    const late = held.filter(({ leasedUntil = 0 }) => leasedUntil <= now)
+  /** Ends the leases that are over. Returns the messages with a lease. */
+  async #expireLeases(now: number): Promise<LevelRow[]> {
+    const sending = this.#sending()
+    const late = sending.filter(({ leasedUntil = 0 }) => leasedUntil <= now)
     await this.database.move(late.map((row) => [row, { ...withoutLease(row), state: 'waiting' }]))
+    return late.length === 0 ? sending : sending.filter((row) => !late.includes(row))
   }
 
   /**
    * Returns messages to be claimed. Takes some of each destination in turn, so that no destination uses up the limit.
+   * Destinations that cannot get a turn are not read, because there may be many.
    */
-  async #claimable(now: number, limit: number, except: string[]): Promise<LevelRow[]> {
+  async #claimable(terms: ClaimTerms, except: string[]): Promise<LevelRow[]> {
+    const { limit } = terms
     const destinations = await this.#openDestinations(except)
-    const sending = await this.#orderedBeingSent()
-    const due = await Promise.all(destinations.map((one) => this.#dueIn(one, { sending, now, limit })))
+    // Usually each destination has its share.
+    const share = Math.ceil(limit / Math.max(1, destinations.length))
+    const found = await this.#dueInTurn(destinations, terms, share)
+    return found.length < limit && share < limit ? this.#dueInTurn(destinations, terms, limit) : found
+  }
+
+  /** @param most messages of one destination */
+  async #dueInTurn(destinations: string[], terms: ClaimTerms, most: number): Promise<LevelRow[]> {
+    const { limit } = terms
+    const due: LevelRow[][] = []
+    for (const destination of destinations) {
+      const rows = await this.#dueIn(destination, { ...terms, limit: most })
+      if (rows.length > 0 && due.push(rows) === limit) break
+    }
     const inTurn = Array.from({ length: limit }, (_, at) => due.flatMap((rows) => rows[at] ?? [])).flat()
     return sortByAcceptance(inTurn.slice(0, limit))
   }
 
-  async #dueIn(
-    destination: string,
-    { sending, now, limit }: { sending: LevelRow[]; now: number; limit: number },
-  ): Promise<LevelRow[]> {
+  async #dueIn(destination: string, { sending, now, limit }: ClaimTerms): Promise<LevelRow[]> {
     const next = await this.#nextOrdered(destination, sending)
     const keyed = await this.#firstOfOrderKeys(destination, { sending, now, limit })
     const range = { gt: `due!${escaped(destination)}!`, lt: `due!${escaped(destination)}!${digits(now)}"` }
@@ -122,8 +140,18 @@ export class Leases {
     return [...(next && next.dueAt <= now ? [next] : []), ...keyed, ...free]
   }
 
-  async #orderedBeingSent(): Promise<LevelRow[]> {
-    return (await this.database.reader.rows('state!sending')).filter(({ ordered }) => ordered)
+  #sending(): LevelRow[] {
+    return [...this.database.counters.sending.values()]
+  }
+
+  /** Replaces rows of messages that are being sent, whose index keys stay the same. */
+  #replace(rows: LevelRow[]): Promise<void> {
+    const { sending } = this.database.counters
+    const count = (): void => rows.forEach((row) => sending.set(row.id, row))
+    return this.database.write(
+      rows.map((row) => put(KEY.row(row.id), json(row))),
+      { count },
+    )
   }
 
   /**
@@ -131,7 +159,7 @@ export class Leases {
    * an earlier message is open or parked.
    */
   async #nextOrdered(destination: string, sending: LevelRow[]): Promise<LevelRow | undefined> {
-    if (sending.some((row) => row.destination === destination)) return undefined
+    if (sending.some((row) => row.ordered && row.destination === destination)) return undefined
     const [first] = await this.database.reader.rows(`line!${escaped(destination)}`, 1)
     const isNext = first?.ordered && first.orderKey === undefined && this.#canBeSent(first)
     return isNext ? first : undefined
@@ -146,7 +174,7 @@ export class Leases {
     destination: string,
     { sending, now, limit }: { sending: LevelRow[]; now?: number; limit: number },
   ): Promise<LevelRow[]> {
-    const here = sending.filter((row) => row.destination === destination)
+    const here = sending.filter((row) => row.ordered && row.destination === destination)
     const keys = new Set(here.map(({ orderKey }) => orderKey))
     if (keys.has(undefined)) return []
     const [barrier] = await this.database.reader.rows(`turn!${escaped(destination)}`, 1)
@@ -182,9 +210,9 @@ export class Leases {
    * Returns the row of a message whose lease this holder has.
    * @throws RedoxError REDOX_STORE_LOST if the holder has lost the lease
    */
-  async #leased(id: string, holder: string): Promise<LevelRow> {
-    const row = await this.database.reader.row(id)
-    if (row?.state !== 'sending' || row.holder !== holder) throw messageLost(`the message ${id}`)
+  #leased(id: string, holder: string): LevelRow {
+    const row = this.database.counters.sending.get(id)
+    if (row?.holder !== holder) throw messageLost(`the message ${id}`)
     return row
   }
 }
