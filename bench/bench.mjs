@@ -25,7 +25,7 @@ import {
   FIRST,
   FIRST_COUNT,
   nameOf,
-  warmUpOf,
+  WARM_UP_MS,
 } from './cells.mjs'
 import { fileOf } from './file.mjs'
 import { plot } from './plot.mjs'
@@ -184,7 +184,7 @@ async function measureFirst() {
     const list = []
     for (let start = 0; start < STARTS; start++) {
       progress(`${start + 1}/${STARTS} first ${nameOf(cell)}`)
-      const sized = { ...cell, count: FIRST_COUNT, warmUp: 0 }
+      const sized = { ...cell, count: FIRST_COUNT, warmUpMs: 0 }
       list.push(/** @type {Times} */ (await run(sized, { contestant: 'ours', isTimed: true })))
     }
     found.push({
@@ -202,7 +202,7 @@ async function measureFirst() {
  */
 async function measure(cell, how) {
   const count = countOf(cell, { quick, latency })
-  const sized = { ...cell, count, warmUp: warmUpOf(cell, count, latency) }
+  const sized = { ...cell, count, warmUpMs: WARM_UP_MS }
   return /** @type {Figures} */ (await run(sized, how))
 }
 
@@ -229,7 +229,7 @@ async function run(cell, how) {
   await ended
   server.send({ report: true })
   const [{ seen }] = await once(server, 'message')
-  const sent = cell.count + cell.warmUp
+  const { sent } = result
   const uploads = cell.way === 'upload' ? sent : 0
   if (seen.messages !== sent || seen.uploads !== uploads || seen.unused > 0 || seen.wrong > 0)
     throw new Error(`${who}: ${sent} were sent, ${JSON.stringify(seen)} arrived`)

@@ -9,7 +9,7 @@
  * @typedef {'memory' | 'disk'} Source of the file
  * @typedef {{ kind: Kind, way: Way, from: Source }} CellForm
  * @typedef {CellForm & { size: number, inFlight: number, sendsAtOnce?: number }} Cell `size` in bytes
- * @typedef {Cell & { count: number, warmUp: number }} SizedCell with numbers of messages
+ * @typedef {Cell & { count: number, warmUpMs: number }} SizedCell with the number of messages that are measured
  * @typedef {'ours' | 'core' | 'raw' | 'lean' | 'lean + sha256'} Contestant
  * @typedef {keyof typeof import('./report.mjs').COLUMNS} Column
  */
@@ -125,20 +125,15 @@ export const FIRST_COUNT = 10
 export function countOf({ size, inFlight }, { quick, latency }) {
   const bySize = Math.ceil((quick ? 120 : 300) * (MB / size))
   const inTime = latency > 0 ? Math.ceil(inFlight * (3000 / latency)) : Infinity
-  const wanted = Math.min(quick ? 600 : 2000, bySize, inTime)
+  const wanted = Math.min(quick ? 2000 : 6000, bySize, inTime)
   return Math.max(wanted, inFlight > 64 ? inFlight : 2 * inFlight)
 }
 
 /**
- * Returns the number of warm-up messages, during which V8 compiles the code: more for small messages.
- * @param {Cell} cell
- * @param {number} count messages that are measured
- * @param {number} latency milliseconds
+ * Milliseconds of the warm-up, during which V8 compiles the code. After 1500 small messages it is still compiling, and a
+ * message costs twice the CPU time that it costs later.
  */
-export function warmUpOf({ size, inFlight }, count, latency) {
-  const bySize = latency > 0 ? 0 : Math.min(1500, Math.ceil(150 * (MB / size)))
-  return Math.max(Math.min(inFlight, count), Math.ceil(count / 2), bySize)
-}
+export const WARM_UP_MS = 3000
 
 /** @param {number} size size in bytes */
 const sizeName = (size) => (size < MB ? `${size / KB} KB` : `${size / MB} MB`)

@@ -10,15 +10,16 @@ const SAMPLE_MS = 10
 const ms = (nanoseconds) => nanoseconds / 1e6
 
 /**
- * Sends `count` messages, `inFlight` at a time, after a warm-up. Returns throughput, CPU time per message (ms),
- * memory (MB) and event loop delay (ms) of this process.
+ * Sends `count` messages, `inFlight` at a time, after a warm-up of `warmUpMs`. Returns throughput, CPU time per message
+ * (ms), memory (MB) and event loop delay (ms) of this process, and how many messages were sent with those of the
+ * warm-up.
  * @param {SizedCell} cell
  * @param {SendOne} sendOne
  */
-export async function measured({ count, inFlight, warmUp }, sendOne) {
+export async function measured({ count, inFlight, warmUpMs }, sendOne) {
   await settle()
   const idle = process.memoryUsage.rss()
-  await pump(warmUp, inFlight, sendOne)
+  const warmUp = await pumpFor(warmUpMs, inFlight, sendOne)
   await settle()
   const warm = process.memoryUsage.rss()
   let peak = warm
@@ -34,6 +35,7 @@ export async function measured({ count, inFlight, warmUp }, sendOne) {
   clearInterval(memory)
   peak = Math.max(peak, process.memoryUsage.rss())
   return {
+    sent: warmUp + count,
     perSecond: count / seconds,
     cpuMs: (user + system) / 1000 / count,
     peakMb: (peak - idle) / 1e6,
@@ -70,6 +72,25 @@ async function pump(count, inFlight, sendOne) {
     while (left-- > 0) await sendOne()
   }
   await Promise.all(Array.from({ length: Math.min(inFlight, count) }, worker))
+}
+
+/**
+ * Sends messages until the time is over. Returns how many.
+ * @param {number} milliseconds
+ * @param {number} inFlight
+ * @param {SendOne} sendOne
+ */
+async function pumpFor(milliseconds, inFlight, sendOne) {
+  const until = performance.now() + milliseconds
+  let sent = 0
+  const worker = async () => {
+    do {
+      sent++
+      await sendOne()
+    } while (performance.now() < until)
+  }
+  await Promise.all(Array.from({ length: inFlight }, worker))
+  return sent
 }
 
 /** Collects garbage, so that it is not counted as memory growth. */
