@@ -79,6 +79,12 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
   }
 }
 
+/**
+ * Loads the package jose, which signs assertions. It is an ES module, which Node.js 22.9 cannot `require()`, and no flow
+ * needs it before the first request.
+ */
+export const loadJose = () => import('jose')
+
 async function signAssertion(credentials: OAuthCredentials): Promise<string> {
   const clientId = required(credentials.clientId, 'clientId', 'Client ID')
   const signing = readPrivateKey(
@@ -86,9 +92,7 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
     credentials.keyId,
   )
   const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'Key ID')
-  // The package jose is loaded on demand: it is an ES module, which Node.js 22.9 cannot `require()`, and no flow needs
-  // it before the first request.
-  const { SignJWT } = await import('jose')
+  const { SignJWT } = await loadJose()
   const now = Math.floor(Date.now() / 1000)
   const assertion = new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
     .setProtectedHeader({ alg: signing.algorithm, kid: keyId, typ: 'JWT' })

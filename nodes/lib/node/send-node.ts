@@ -90,6 +90,13 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
   RED.nodes.registerType(type, SendNode as never)
 }
 
+/** Loads the modules that the first message needs, so that it does not wait for them. */
+async function loadConnection(): Promise<void> {
+  await import('../connection/connection.js')
+  const { loadJose } = await import('../../../src/auth/credentials.js')
+  await loadJose()
+}
+
 /** State of a send node: its settings, its status line and its in-flight messages. */
 class SendNodeState implements Subscriber {
   readonly status: Status
@@ -112,7 +119,7 @@ class SendNodeState implements Subscriber {
     this.status = new Status(RED, node, table)
     this.#loaded = Promise.all([load(), import('./send-or-queue.js')])
     // An error while loading is reported with the first message.
-    this.#loaded.catch(() => undefined)
+    this.#loaded.then(loadConnection).catch(() => undefined)
     this.#named = namedDestination(RED, node, table, saved)
   }
 
