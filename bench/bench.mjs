@@ -41,7 +41,7 @@ import { codeOf } from '../scripts/lib/process.mjs'
  * @typedef {import('./report.mjs').Row} Row
  * @typedef {import('./report.mjs').FirstRow} FirstRow
  * @typedef {import('./report.mjs').Results} Results
- * @typedef {{ firstMs: number, lastMs: number }} Times
+ * @typedef {{ sent: number, firstMs: number, lastMs: number }} Times
  */
 
 /**

@@ -152,7 +152,8 @@ async function* endingSmall(pieces, size) {
     if (at < size) yield piece
     else {
       yield piece.subarray(0, -1)
-      yield piece.subarray(-1)
+      // A copy: undici does not wait until so short a piece has left the buffer, which the next request reuses.
+      yield Buffer.from(piece.subarray(-1))
     }
   }
 }
