@@ -1,6 +1,6 @@
 // The rooms of the code and who may import whom (docs/adr/0008-rooms.md). Each list is in order: a room imports rooms
 // before it, never one after it. Type imports count, too.
-const SRC = ['shared', 'base', 'file', 'message', 'transport', 'auth', 'redox', 'queue', 'check']
+const SRC = ['shared', 'base', 'file', 'message', 'transport', 'auth', 'redox', 'platform', 'queue', 'check']
 const NODES = ['fields', 'runtime', 'queue', 'connection', 'node', 'editor', 'monitoring']
 
 /** Files at the top of `src` are a room of their own. */

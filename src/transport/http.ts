@@ -30,11 +30,14 @@ export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   return Math.abs(fromHeader - now) > WHOLE_SECONDS_MS ? fromHeader : now
 }
 
-export interface HttpRequest {
+interface HttpGet {
   url: string
   headers: Record<string, string>
-  body: RequestBody
   signal: AbortSignal
+}
+
+export interface HttpRequest extends HttpGet {
+  body: RequestBody
 }
 
 /**
@@ -61,6 +64,14 @@ export interface HttpOptions {
   proxy?: Proxy
 }
 
+/** State of a request while it is sent. */
+interface ExchangeState {
+  /** returns true if bytes of the request may have been sent */
+  sent: () => boolean
+  /** returns true if a response now would come before the whole body was sent */
+  isEarly: () => boolean
+}
+
 // Responses of Redox are small. The limit protects the memory from a faulty or malicious server.
 const MAX_ANSWER_BYTES = 10_000_000
 
@@ -68,7 +79,7 @@ const MAX_ANSWER_BYTES = 10_000_000
 const milliseconds = (seconds: number): number => Math.round(seconds * 1000)
 
 /**
- * HTTP client that sends POST requests over kept-alive connections. Each deployed connection has its own client;
+ * HTTP client that sends requests over kept-alive connections. Each deployed connection has its own client;
  * `close` ends its sockets.
  */
 export class Http {
@@ -95,7 +106,16 @@ export class Http {
   }
 
   /**
-   * Makes one attempt at a request. Redirects are not followed, so that the token goes to the configured hosts only.
+   * Makes one attempt at a GET request. Redirects are not followed.
+   * @throws HttpFault if no complete response came
+   */
+  get({ url, headers, signal }: HttpGet): Promise<HttpAnswer> {
+    const sent = (): boolean => true
+    return this.#exchange(url, { method: 'GET', headers, signal }, { sent, isEarly: () => false })
+  }
+
+  /**
+   * Makes one attempt at a POST request. Redirects are not followed, so that the token goes to the configured hosts only.
    * @param onSent called with the length of each chunk of the body that is given to the socket; before that, once with
    *   0 when bytes may be sent from now on
    * @throws HttpFault if no complete response came
@@ -106,7 +126,6 @@ export class Http {
   ): Promise<HttpAnswer> {
     let sent = false
     let handed = 0
-    let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
     const onPiece = (bytes: number): void => {
       handed += bytes
       onSent(bytes)
@@ -119,22 +138,30 @@ export class Http {
         return body.open(onPiece)[Symbol.asyncIterator]()
       },
     }
+    const bodyHeaders = { 'content-type': body.contentType, 'content-length': String(body.length) }
+    return this.#exchange(
+      url,
+      { method: 'POST', headers: { ...headers, ...bodyHeaders }, body: pieces as never, signal },
+      { sent: () => sent, isEarly: () => handed < body.length },
+    )
+  }
+
+  async #exchange(
+    url: string,
+    options: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: never; signal: AbortSignal },
+    { sent, isEarly }: ExchangeState,
+  ): Promise<HttpAnswer> {
+    const { signal } = options
+    let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
     try {
       const answer = await undiciRequest(url, {
+        ...options,
         dispatcher: this.#agent,
-        method: 'POST',
-        headers: {
-          ...headers,
-          'accept-encoding': 'identity',
-          'content-type': body.contentType,
-          'content-length': String(body.length),
-        },
-        body: pieces as never,
-        signal,
+        headers: { ...options.headers, 'accept-encoding': 'identity' },
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
       // A 2xx that arrives before the whole body was sent cannot be a response to this message.
-      if (head.statusCode < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
+      if (head.statusCode < 300 && isEarly()) throw new AnswerError('EARLY_ANSWER')
       const text = await textOf(await this.#bytesOf(answer.body), head.headers)
       // undici frees the socket slightly later than it ends the body. Without this wait, the next message would open
       // another socket.
@@ -145,7 +172,7 @@ export class Http {
       // A refusal (3xx to 5xx) counts even if its body is truncated.
       if (head && head.statusCode >= 300 && !signal.aborted)
         return { status: head.statusCode, headers: head.headers, body: '', text: '' }
-      throw new HttpFault(failureOf(error, signal, sent, head !== undefined), systemCodeOf(error))
+      throw new HttpFault(failureOf(error, signal, sent(), head !== undefined), systemCodeOf(error))
     }
   }
 
