@@ -146,6 +146,13 @@ const privateKey: Rule = (value, read) => {
   return keyShape(value, keyId)
 }
 
+/** Rule for the private key of a user-level key, which is optional. */
+const platformKey: Rule = (value, read) => {
+  const keyId = read('platformKeyId').trim()
+  if (value !== '') return keyShape(value, keyId)
+  return keyId === '' ? undefined : ['keyWithoutId']
+}
+
 /**
  * Returns a rule for a secret of the store. A stored secret and an environment variable cannot be checked in the
  * editor.
@@ -171,6 +178,7 @@ export const RULES: Record<Check, Rule> = {
     deliveryPlan,
     allowedFolder,
     privateKey,
+    platformKey,
     acceptOnly,
     loinc,
   },

@@ -122,7 +122,7 @@ export = function register(RED: NodeAPI): void {
       const ended = durable
         .close(within, removed)
         .then(() => opened)
-        .then((connection) => connection?.client.end())
+        .then((connection) => Promise.all([connection?.platform.close(), connection?.client.end()]))
         .finally(() => entry?.leave())
         .then(() => (removed && opened ? forget(id) : undefined))
         .catch(() => undefined)

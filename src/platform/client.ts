@@ -18,6 +18,7 @@ export interface PlatformSettings {
   organizationId: string
   /** needed for searches only */
   environmentId: string
+  /** network settings; the answer timeout is that of the Platform API */
   http: HttpOptions
 }
 
@@ -28,7 +29,7 @@ export interface PlatformSettings {
 export const PLATFORM_QUOTA = 500
 
 /** Timeout of an answer: the Platform API takes up to about a minute (docs/redox-api.md#delivery-status). */
-export const PLATFORM_ANSWER_SECONDS = 60
+const PLATFORM_ANSWER_SECONDS = 60
 
 /** Criteria of a search. A missing one is not restricted. */
 export interface SearchCriteria {
@@ -68,7 +69,7 @@ export class PlatformClient {
     private readonly settings: PlatformSettings,
     requests?: RequestLog,
   ) {
-    this.#http = new Http(settings.http, SOCKETS)
+    this.#http = new Http({ ...settings.http, answerTimeoutSeconds: PLATFORM_ANSWER_SECONDS }, SOCKETS)
     this.#rateLimiter = new LocalRateLimiter(PLATFORM_QUOTA, requests)
     this.#tokens = new TokenCache(
       tokenFetcher(settings.credentials, (url, body) => this.#postForToken(url, body)),

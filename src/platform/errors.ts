@@ -60,13 +60,24 @@ export function tokenRefusal(answer: HttpAnswer, secrets: string[]): RedoxError 
   return attemptError(failure, { kind: 'token', operation: 'token' }, { ...detail, retry })
 }
 
+/** Properties of a redox-config node for the parts of a user-level key. */
+const FIELDS = new Map([
+  ['clientId', 'platformClientId'],
+  ['keyId', 'platformKeyId'],
+  ['privateKey', 'platformPrivateKey'],
+])
+
 /**
  * Returns an error that says which of the connection's keys it is about, and not that nothing was sent: the message
  * that is looked up was sent before.
  */
 export function ofPlatform(error: RedoxError): RedoxError {
+  const { field } = error.cause
   const text = error.message.replace(` ${NOTHING_SENT}`, '')
-  const named = new RedoxError(error.code, `Platform API: ${text}`, error.cause)
+  const named = new RedoxError(error.code, `Platform API: ${text}`, {
+    ...error.cause,
+    ...(field !== undefined && { field: FIELDS.get(field) ?? field }),
+  })
   if (error.stack !== undefined) named.stack = error.stack
   return named
 }

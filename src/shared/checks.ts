@@ -26,6 +26,7 @@ export const CHECKS = [
   'deliveryPlan',
   'allowedFolder',
   'privateKey',
+  'platformKey',
   'storeKey',
   'storeUrl',
   'storeSchema',
