@@ -1,6 +1,6 @@
 // The rooms of the code and who may import whom (docs/adr/0008-rooms.md). Each list is in order: a room imports rooms
 // before it, never one after it. Type imports count, too.
-const SRC = ['shared', 'base', 'file', 'message', 'transport', 'auth', 'redox', 'queue', 'check']
+const SRC = ['shared', 'base', 'file', 'message', 'transport', 'auth', 'redox', 'platform', 'queue', 'check']
 const NODES = ['fields', 'runtime', 'queue', 'connection', 'node', 'editor', 'monitoring']
 
 /** Files at the top of `src` are a room of their own. */
@@ -45,11 +45,11 @@ module.exports = {
       to: { path: '^(src/(?!sandbox/)|nodes|plugins)' },
     },
     {
-      name: 'the editor knows what is shared, the tables of fields, and the grammar of fault plans',
+      name: 'the editor knows what is shared, the tables of fields, and the grammar of the sandbox plans',
       severity: 'error',
       from: { path: '^editor/' },
       to: {
-        path: '^(src/(?!shared/|sandbox/faults\\.ts$)|nodes/(?!lib/fields/(?!lookup)|[^/]+/fields\\.ts$)|plugins)',
+        path: '^(src/(?!shared/|sandbox/(faults|delivery-plan|plan-lines)\\.ts$)|nodes/(?!lib/fields/(?!lookup)|[^/]+/fields\\.ts$)|plugins)',
       },
     },
     {
@@ -61,7 +61,7 @@ module.exports = {
     {
       name: 'shared runs in the browser, too',
       severity: 'error',
-      from: { path: '^src/(shared/|sandbox/faults\\.ts$)' },
+      from: { path: '^src/(shared/|sandbox/(faults|delivery-plan|plan-lines)\\.ts$)' },
       to: { dependencyTypes: ['core'] },
     },
     {

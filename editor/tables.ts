@@ -7,12 +7,13 @@ import { fields as note } from '../nodes/redox-datamodel-note/fields'
 import { fields as results } from '../nodes/redox-datamodel-results/fields'
 import { fields as fhirDocument } from '../nodes/redox-fhir-document/fields'
 import { fields as fhirResult } from '../nodes/redox-fhir-result/fields'
+import { fields as log } from '../nodes/redox-log/fields'
 import { fields as outbox } from '../nodes/redox-outbox/fields'
 import { fields as upload } from '../nodes/redox-upload/fields'
 
 const TABLES: readonly Table[] = [
   ...[connection, media, note, results, fhirDocument, fhirResult, upload],
-  outbox,
+  ...[outbox, log],
 ]
 
 export const tableOf = (type: string): Table | undefined => TABLES.find((one) => one.type === type)

@@ -32,6 +32,8 @@ export interface RedoxErrorDetail {
   problems?: Problem[]
   /** error texts from Redox, with all values of the sent message redacted */
   reasons?: string[]
+  /** stage of a delivery in which it failed */
+  stage?: string
   /** ids for the log search of the Redox dashboard */
   logIds?: string[]
   /** `Meta.Message.ID` of a response without log ids */

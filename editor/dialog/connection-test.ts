@@ -1,4 +1,8 @@
-import type { ConnectionTestRequest, ConnectionTestResponse } from '../../src/shared/dialog-api'
+import type {
+  ConnectionTestRequest,
+  ConnectionTestResponse,
+  PlatformTestResponse,
+} from '../../src/shared/dialog-api'
 import { settings } from '../../nodes/lib/fields/settings'
 import type { Field } from '../../nodes/lib/fields/types'
 import { formValues, reader } from '../forms'
@@ -23,7 +27,8 @@ async function test(node: EditorApi.EditorNode, form: JQuery): Promise<void> {
     const result = await ask<ConnectionTestResponse>('redox/test', request)
     if (!shown?.isConnected) return
     tellResult(form, result.ok ? 'redox-good' : 'redox-bad', resultText(result))
-    markField(form, result.field)
+    if (result.platform) tellPlatform(form, result.platform)
+    markField(form, result.field ?? result.platform?.field)
   } catch (failure) {
     tellResult(form, 'redox-bad', messageOf(failure))
   }
@@ -59,6 +64,12 @@ function resultText(result: ConnectionTestResponse): string {
     message,
     seconds: Math.abs(clockSkewSeconds ?? 0),
   })
+}
+
+/** Adds the result for the user-level key to the result of the test. */
+function tellPlatform(form: JQuery, { ok, searched, message }: PlatformTestResponse): void {
+  const key = ok ? (searched ? 'platformOk' : 'platformNoSearch') : 'other'
+  resultOf(form).append(line(ok ? 'redox-good' : 'redox-bad', text(`test.${key}`, { message })))
 }
 
 const resultOf = (form: JQuery): JQuery => form.find('.redox-test-result')

@@ -20,7 +20,7 @@ export function takeOnlyConnection(node: EditorApi.EditorNode): void {
   if (usable.length === 1) node['connection'] = usable[0]
 }
 
-/** Prepares the dialog of the redox-outbox node, which has no preview. */
+/** Prepares the dialog of a node that sends nothing (redox-outbox, redox-log), and so has no preview. */
 export function prepareOutbox(node: EditorApi.EditorNode): void {
   followConnection(node, prepareForm(node, 'node-input'))
 }

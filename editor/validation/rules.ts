@@ -26,7 +26,7 @@ import {
 import type { Read } from '../forms'
 import { labelOf, text } from '../texts'
 import type { ValidationError } from './validation-error'
-import { faultPlan } from './fault-plan'
+import { deliveryPlan, faultPlan } from './sandbox-plans'
 import { keyShape, STORED } from './key-shape'
 import { mayBeSandbox } from './when'
 
@@ -146,6 +146,13 @@ const privateKey: Rule = (value, read) => {
   return keyShape(value, keyId)
 }
 
+/** Rule for the private key of a user-level key, which is optional. */
+const platformKey: Rule = (value, read) => {
+  const keyId = read('platformKeyId').trim()
+  if (value !== '') return keyShape(value, keyId)
+  return keyId === '' ? undefined : ['keyWithoutId']
+}
+
 /**
  * Returns a rule for a secret of the store. A stored secret and an environment variable cannot be checked in the
  * editor.
@@ -168,8 +175,10 @@ export const RULES: Record<Check, Rule> = {
     json,
     limits,
     faultPlan,
+    deliveryPlan,
     allowedFolder,
     privateKey,
+    platformKey,
     acceptOnly,
     loinc,
   },

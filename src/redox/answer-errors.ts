@@ -167,8 +167,14 @@ const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
 
 type RedactedFacts = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
 
+/** Returns reasons for a failure without the values of a message. */
+export const redactedReasons = (reasons: string[], message: JsonObject): string[] =>
+  redactedFacts({ reasons, logIds: [] }, message, []).reasons
+
+type Told = Pick<AnswerFacts, 'reasons' | 'logIds' | 'messageId' | 'traceId'>
+
 /** Reasons and ids of a response, redacted so that they may be logged. */
-function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): RedactedFacts {
+function redactedFacts(facts: Told, sent: JsonObject | undefined, secrets: string[]): RedactedFacts {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS).map(String)
   const { messageId, traceId } = facts

@@ -12,6 +12,8 @@ export interface SharedLimits {
   /** slots for messages that are being prepared or sent */
   preparationSlots: Semaphore
   requests: RequestLog
+  /** requests to the Platform API, which has a limit of its own */
+  platformRequests: RequestLog
   /**
    * origins of the file references that Redox returned for uploads; the host of these references is not documented
    * (docs/redox-api.md#binary)
@@ -23,5 +25,6 @@ export const newSharedLimits = ({ slots }: Pick<RedoxSettings, 'slots'>): Shared
   requestSlots: new Semaphore(slots),
   preparationSlots: new Semaphore(slots),
   requests: { pausedUntil: 0, made: [] },
+  platformRequests: { pausedUntil: 0, made: [] },
   uploadOrigins: new Set(),
 })

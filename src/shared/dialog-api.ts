@@ -8,7 +8,12 @@ export interface ConnectionTestRequest {
   id: string
   config: Record<string, unknown>
   /** secrets that the user typed; for a missing secret the stored one is used */
-  secrets: { privateKey?: string | undefined; apiKey?: string | undefined; secret?: string | undefined }
+  secrets: {
+    privateKey?: string | undefined
+    apiKey?: string | undefined
+    secret?: string | undefined
+    platformPrivateKey?: string | undefined
+  }
 }
 
 export interface ConnectionTestResponse {
@@ -25,6 +30,19 @@ export interface ConnectionTestResponse {
   message?: string
   /** seconds that the clock of this machine is ahead of the server's */
   clockSkewSeconds?: number
+  /** result for the user-level key; missing if there is none, or the first key failed */
+  platform?: PlatformTestResponse
+}
+
+/** Result of a test of the user-level key of the Platform API. */
+export interface PlatformTestResponse {
+  ok: boolean
+  /** true if the logs of the environment were searched, not only those of the organization */
+  searched?: boolean
+  /** property of the node whose value is wrong */
+  field?: string
+  /** error message, in English */
+  message?: string
 }
 
 /** Response of `POST redox/key-pair`: a new key pair. */

@@ -3,10 +3,12 @@ import type { Dispatcher } from 'undici'
 /** Headers of a response, with lower-case names. */
 export type ReceivedHeaders = Record<string, string | string[] | undefined>
 
-interface Outgoing {
+/** Request of an exchange. */
+export interface Outgoing {
+  method: 'GET' | 'POST'
   url: string
   headers: Record<string, string>
-  body: AsyncIterable<Buffer>
+  body?: AsyncIterable<Buffer>
 }
 
 interface Receiving {
@@ -27,20 +29,20 @@ export class AnswerError extends Error {
 const FIRST_FINAL_STATUS = 200
 
 /**
- * Sends a POST request and returns the bytes of the response's body. Uses undici's `dispatch`, because `request` creates
+ * Sends a request and returns the bytes of the response's body. Uses undici's `dispatch`, because `request` creates
  * a stream for each response, which costs as much CPU time as the rest of a small exchange.
  * @throws the reason of the signal, the error of `onHead`, AnswerError, or undici's error
  */
 export function exchange(
   dispatcher: Dispatcher,
-  { url, headers, body }: Outgoing,
+  { method, url, headers, body }: Outgoing,
   receiving: Receiving,
 ): Promise<Buffer> {
   const { origin, pathname, search } = new URL(url)
   return new Promise((resolve, reject) => {
     const handler = new ResponseHandler(receiving, resolve, reject)
     dispatcher.dispatch(
-      { origin, path: `${pathname}${search}`, method: 'POST', headers, body: body as never },
+      { origin, path: `${pathname}${search}`, method, headers, body: body as never },
       handler,
     )
   })

@@ -5,7 +5,7 @@ import { Agent } from 'undici'
 import { present } from '../shared/present'
 import type { RequestBody } from './body'
 import { connector, type TlsOptions } from './connector'
-import { AnswerError, exchange, type ReceivedHeaders } from './exchange'
+import { AnswerError, exchange, type Outgoing, type ReceivedHeaders } from './exchange'
 import { proxyFault, tlsFault } from './network-advice'
 import type { AttemptFailure } from './outcomes'
 import type { Proxy } from './proxy'
@@ -32,11 +32,14 @@ export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   return Math.abs(fromHeader - now) > WHOLE_SECONDS_MS ? fromHeader : now
 }
 
-export interface HttpRequest {
+interface HttpGet {
   url: string
   headers: Record<string, string>
-  body: RequestBody
   signal: AbortSignal
+}
+
+export interface HttpRequest extends HttpGet {
+  body: RequestBody
 }
 
 /**
@@ -63,6 +66,14 @@ export interface HttpOptions {
   proxy?: Proxy
 }
 
+/** State of a request while it is sent. */
+interface ExchangeState {
+  /** returns true if bytes of the request may have been sent */
+  sent: () => boolean
+  /** returns true if a response now would come before the whole body was sent */
+  isEarly: () => boolean
+}
+
 // Responses of Redox are small. The limit protects the memory from a faulty or malicious server.
 const MAX_ANSWER_BYTES = 10_000_000
 
@@ -70,7 +81,7 @@ const MAX_ANSWER_BYTES = 10_000_000
 const milliseconds = (seconds: number): number => Math.round(seconds * 1000)
 
 /**
- * HTTP client that sends POST requests over kept-alive connections. Each deployed connection has its own client;
+ * HTTP client that sends requests over kept-alive connections. Each deployed connection has its own client;
  * `close` ends its sockets.
  */
 export class Http {
@@ -97,7 +108,16 @@ export class Http {
   }
 
   /**
-   * Makes one attempt at a request. Redirects are not followed, so that the token goes to the configured hosts only.
+   * Makes one attempt at a GET request. Redirects are not followed.
+   * @throws HttpFault if no complete response came
+   */
+  get({ url, headers, signal }: HttpGet): Promise<HttpAnswer> {
+    const sent = (): boolean => true
+    return this.#answerTo({ method: 'GET', url, headers }, { sent, isEarly: () => false }, signal)
+  }
+
+  /**
+   * Makes one attempt at a POST request. Redirects are not followed, so that the token goes to the configured hosts only.
    * @param onSent called with the length of each chunk of the body that is given to the socket; before that, once with
    *   0 when bytes may be sent from now on
    * @throws HttpFault if no complete response came
@@ -108,7 +128,6 @@ export class Http {
   ): Promise<HttpAnswer> {
     let sent = false
     let handed = 0
-    let head: HttpHead | undefined
     const onPiece = (bytes: number): void => {
       handed += bytes
       onSent(bytes)
@@ -121,24 +140,30 @@ export class Http {
         return body.open(onPiece)[Symbol.asyncIterator]()
       },
     }
+    const bodyHeaders = { 'content-type': body.contentType, 'content-length': String(body.length) }
+    return this.#answerTo(
+      { method: 'POST', url, headers: { ...headers, ...bodyHeaders }, body: pieces },
+      { sent: () => sent, isEarly: () => handed < body.length },
+      signal,
+    )
+  }
+
+  async #answerTo(
+    outgoing: Outgoing,
+    { sent, isEarly }: ExchangeState,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    let head: Pick<HttpAnswer, 'status' | 'headers'> | undefined
     const onHead = (status: number, received: ReceivedHeaders): void => {
       head = { status, headers: plainHeaders(received) }
       // A 2xx that arrives before the whole body was sent cannot be a response to this message.
-      if (status < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
+      if (status < 300 && isEarly()) throw new AnswerError('EARLY_ANSWER')
     }
     try {
+      const headers = { ...outgoing.headers, 'accept-encoding': 'identity' }
       const bytes = await exchange(
         this.#agent,
-        {
-          url,
-          headers: {
-            ...headers,
-            'accept-encoding': 'identity',
-            'content-type': body.contentType,
-            'content-length': String(body.length),
-          },
-          body: pieces,
-        },
+        { ...outgoing, headers },
         { signal, timeoutMs: this.#answerMs, onHead },
       )
       const { status, headers: received } = present(head, 'the head of a response')
@@ -151,7 +176,7 @@ export class Http {
       if (isOwnError(error)) throw error
       // A refusal (3xx to 5xx) counts even if its body is truncated.
       if (head && head.status >= 300 && !signal.aborted) return { ...head, body: '', text: '' }
-      throw new HttpFault(failureOf(error, signal, sent, head !== undefined), systemCodeOf(error))
+      throw new HttpFault(failureOf(error, signal, sent(), head !== undefined), systemCodeOf(error))
     }
   }
 
@@ -209,8 +234,6 @@ async function textOf(bytes: Buffer, headers: HttpAnswer['headers']): Promise<st
     decode && bytes.length > 0 ? await decode(bytes, { maxOutputLength: MAX_ANSWER_BYTES }) : bytes
   return new TextDecoder().decode(plain)
 }
-
-type HttpHead = Pick<HttpAnswer, 'status' | 'headers'>
 
 function plainHeaders(headers: ReceivedHeaders): HttpAnswer['headers'] {
   const plain: HttpAnswer['headers'] = {}

@@ -112,8 +112,11 @@ export const OUTCOMES: readonly OutcomeRule[] = [
   { status: [0, 999],                               retry: 'never', code: 'REDOX_REJECTED', message: 'Rejected by Redox' },
 ]
 
-/** Returns the first row of the table that matches a failure. */
-export function classifyFailure(failure: AttemptFailure, requestKind: RequestKind): OutcomeRule {
+/**
+ * Returns the first row of the table that matches a failure. A `lookup` reads from Redox and changes nothing: only rows
+ * for every kind of request apply to it.
+ */
+export function classifyFailure(failure: AttemptFailure, requestKind: RequestKind | 'lookup'): OutcomeRule {
   const found = OUTCOMES.find(
     (row) => (row.requestKind ?? requestKind) === requestKind && matches(row, failure),
   )

@@ -123,7 +123,7 @@ describe('dialogs in the editor', function () {
   it('show the nodes of a flow in the palette, and all types can be added by dragging', async () => {
     const palette = page().locator('.red-ui-palette-node[data-palette-type^="redox-"]')
     const shown = await palette.evaluateAll((nodes) => nodes.map((node) => node.dataset['paletteType']))
-    assert.deepEqual(shown.sort(), [...SENDERS, 'redox-outbox'].sort())
+    assert.deepEqual(shown.sort(), [...SENDERS, 'redox-log', 'redox-outbox'].sort())
     for (const text of await palette.allInnerTexts()) assert.doesNotMatch(text, RAW_KEY)
     await editor().screenshot('palette')
     for (const [index, nodeType] of SENDERS.entries()) ids.set(nodeType, await drop(page(), nodeType, index))

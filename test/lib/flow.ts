@@ -14,6 +14,7 @@ import datamodelNote from '../../nodes/redox-datamodel-note/redox-datamodel-note
 import datamodelResults from '../../nodes/redox-datamodel-results/redox-datamodel-results'
 import fhirDocument from '../../nodes/redox-fhir-document/redox-fhir-document'
 import fhirResult from '../../nodes/redox-fhir-result/redox-fhir-result'
+import redoxLog from '../../nodes/redox-log/redox-log'
 import redoxOutbox from '../../nodes/redox-outbox/redox-outbox'
 import redoxUpload from '../../nodes/redox-upload/redox-upload'
 import { runningSandbox, stopSandbox } from '../../nodes/lib/connection/sandbox-host'
@@ -48,6 +49,7 @@ const REGISTER = [
   datamodelResults,
   datamodelMedia,
   redoxOutbox,
+  redoxLog,
 ]
 /**
  * Node-RED's own nodes for the tests: config nodes to which a connection can refer, and nodes that create and pass

@@ -18,6 +18,7 @@ interface TestAnswer {
   environment?: string
   message?: string
   clockSkewSeconds?: number
+  platform?: { ok: boolean; searched?: boolean; field?: string; message?: string }
 }
 interface PreviewAnswer {
   requests: { method: string; url: string; headers: Record<string, string>; body: string }[]
@@ -186,6 +187,60 @@ describe('routes of the dialogs', function () {
       // A key that the user has just typed is sent to the host that the user has entered.
       const typed = await test({ ...hosts(thief.url), ...key() }, { privateKey: PRIVATE_KEY }, CONFIG_ID)
       assert.equal(typed.ok, true)
+    })
+
+    const userKey = (): Record<string, string> => ({
+      platformClientId: sandbox.platform.key.clientId,
+      platformKeyId: sandbox.platform.key.keyId,
+      organizationId: sandbox.platform.organizationId,
+      environmentId: sandbox.platform.environmentIds.Development,
+    })
+    const bothSecrets = () => ({
+      privateKey: sandbox.oauthKey.privateKey,
+      platformPrivateKey: sandbox.platform.key.privateKey,
+    })
+
+    it('tries the user-level key: a token, a log and a search', async () => {
+      const config = { ...hosts(sandbox.url), ...key(), ...userKey() }
+      const both = { ok: true, environment: 'Development' }
+      assert.deepEqual(await test(config, bothSecrets()), { ...both, platform: { ok: true, searched: true } })
+      assert.deepEqual(await test({ ...config, environmentId: '' }, bothSecrets()), {
+        ...both,
+        platform: { ok: true, searched: false },
+      })
+    })
+
+    it('says what is wrong with the user-level key, beside the result of the other key', async () => {
+      const config = { ...hosts(sandbox.url), ...key(), ...userKey() }
+      const { privateKey, platformPrivateKey } = bothSecrets()
+      const wrong: [more: object, secrets: object, message: RegExp, field?: string][] = [
+        [{ organizationId: '' }, {}, /^Platform API: Organization ID is missing/, 'organizationId'],
+        [{ organizationId: 'other' }, {}, /^Platform API: Forbidden by Redox \(HTTP 403/],
+        [{ environmentId: 'other' }, {}, /^Platform API: Forbidden by Redox \(HTTP 403/],
+        [{}, { platformPrivateKey: '' }, /^Platform API: Private key is missing/, 'platformPrivateKey'],
+        // The key of an environment is not a user-level key.
+        [
+          { platformClientId: key().clientId, platformKeyId: key().keyId },
+          { platformPrivateKey: privateKey },
+          /^Platform API: /,
+        ],
+      ]
+      for (const [more, secrets, message, field] of wrong) {
+        const { ok, platform } = await test(
+          { ...config, ...more },
+          { privateKey, platformPrivateKey, ...secrets },
+        )
+        assert.deepEqual([ok, platform?.ok, platform?.field], [true, false, field])
+        assert.match(String(platform?.message), message)
+      }
+    })
+
+    it('never sends a stored user-level key to a host that was changed in the form', async () => {
+      await deploy({ ...hosts(sandbox.url), ...userKey() }, bothSecrets())
+      const form = { ...hosts(thief.url), ...key(), ...userKey() }
+      const answer = await test(form, { privateKey: PRIVATE_KEY }, CONFIG_ID)
+      assert.equal(answer.reason, 'secretElsewhere')
+      assert.deepEqual(thief.requests, [])
     })
 
     it('sends a secret from the environment only to the deployed host and to Redox', async () => {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
 const NODES = path.join(__dirname, '../../nodes')
-const OTHERS = ['redox-config', 'redox-outbox']
+const OTHERS = ['redox-config', 'redox-log', 'redox-outbox']
 const SENDERS = readdirSync(NODES).filter((set) => set.startsWith('redox-') && !OTHERS.includes(set))
 
 /**

@@ -1,10 +1,16 @@
+import { randomUUID } from 'node:crypto'
 import type { Node, NodeAPI } from 'node-red'
 import { present } from '../../../src/shared/present'
 import { diagnose, type DiagnosisReason } from '../../../src/auth/diagnosis'
 import { RedoxError } from '../../../src/errors'
-import type { ConnectionTestRequest, ConnectionTestResponse } from '../../../src/shared/dialog-api'
+import type {
+  ConnectionTestRequest,
+  ConnectionTestResponse,
+  PlatformTestResponse,
+} from '../../../src/shared/dialog-api'
 import { environmentOf, secretTargets, type ConnectionConfig, type ConnectionSecrets } from './connection'
 import type { TargetEnvironment } from '../../../src/shared/values'
+import type { PlatformAccess } from './platform-access'
 import { variable, withConnection, withVariables } from './form-connection'
 
 /** Values in the dialog of a redox-config node, which may not be deployed yet. */
@@ -17,7 +23,10 @@ export interface ConnectionTestResult extends ConnectionTestResponse {
   reason?: DiagnosisReason | 'secretElsewhere'
 }
 
-const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
+const SECRETS = {
+  oauth: ['platformPrivateKey', 'privateKey'],
+  legacy: ['platformPrivateKey', 'apiKey', 'secret'],
+} as const
 
 /**
  * Fetches a token with the current values of the form. A secret that the user did not type is sent only to known hosts:
@@ -36,10 +45,12 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     }
     // A single attempt to fetch the token, because a person waits for the result.
     const once = { ...config, attempts: 1 }
-    await withConnection(RED, { config: once, secrets: secrets.values, target }, ({ client }) =>
-      client.authenticate(),
-    )
-    return { ok: true, environment: target }
+    const tested = { config: once, secrets: secrets.values, target }
+    const platform = await withConnection(RED, tested, async (connection) => {
+      await connection.client.authenticate()
+      return target === 'Sandbox' ? undefined : testPlatform(connection.platform)
+    })
+    return { ok: true, environment: target, ...(platform && { platform }) }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
     const skew = error.cause.clockSkewSeconds
@@ -53,6 +64,29 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     }
   }
 }
+
+/**
+ * Tries what the user-level key is for: a token, the log of an id that no log has, and, with an environment ID, a search
+ * that finds nothing. Returns undefined if there is no such key.
+ */
+async function testPlatform(access: PlatformAccess): Promise<PlatformTestResponse | undefined> {
+  const { settings } = access
+  if (settings === undefined) return undefined
+  const signal = AbortSignal.timeout(PLATFORM_TEST_MS)
+  try {
+    const client = await access.client()
+    await client.logById(randomUUID(), signal)
+    const searched = settings.environmentId.trim() !== ''
+    if (searched) await client.search({ createdAfter: new Date() }, { signal, count: 1 })
+    return { ok: true, searched }
+  } catch (error) {
+    if (!(error instanceof RedoxError)) throw error
+    const { field } = error.cause
+    return { ok: false, message: error.message, ...(field !== undefined && { field }) }
+  }
+}
+
+const PLATFORM_TEST_MS = 120_000
 
 /** Returns the host of the token URL; undefined if a URL in the form is invalid. */
 function hostOf(config: ConnectionConfig): string | undefined {

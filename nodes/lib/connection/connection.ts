@@ -21,12 +21,14 @@ import {
   type RedoxSettings,
 } from '../../../src/redox/settings'
 import type { Credentials } from '../../../src/auth/credentials'
+import type { PlatformSettings } from '../../../src/platform/client'
 import { acceptedTypesIn, PROVABLE_TYPES, unprovableType } from '../../../src/shared/accepted-types'
 import { UUID } from '../../../src/shared/formats'
 import { TARGETS, type TargetEnvironment } from '../../../src/shared/values'
 import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
+import { PlatformAccess } from './platform-access'
 import type { ConnectionReport } from './connection-report'
 import type { JobResult, Outbox } from '../queue/outbox'
 import type { SandboxAccess } from './sandbox-host'
@@ -70,6 +72,8 @@ export interface Connection {
   /** origins (scheme, host, port) that a message's references to uploaded files may have */
   origins: string[]
   files: FileSettings
+  /** access to what became of messages, with the user-level key */
+  platform: PlatformAccess
   /** outbox that accepts and sends messages; undefined for direct delivery */
   outbox?: Outbox
 }
@@ -155,10 +159,13 @@ export function openConnection(
   if (sandbox === undefined) assertVariablesSet({ ...config, ...secrets })
   const settings = settingsOf(config, secrets, target, { sandbox, network })
   const { environment, hosts, source, test } = settings
+  const limits = sharedLimitsOf(settings, id)
+  const platform = platformSettingsOf(config, secrets, { sandbox, settings })
   return {
+    platform: new PlatformAccess(platform, limits.platformRequests),
     client: new RedoxClient(
       settings,
-      sharedLimitsOf(settings, id),
+      limits,
       outbox?.rateLimiter(settings.perFiveMinutes),
       id === undefined ? undefined : activityOf(id),
     ),
@@ -319,6 +326,29 @@ function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hos
     ...(config.scope?.trim() && { scope: config.scope.trim() }),
     tokenUrl,
     audience: config.audience?.trim() || tokenUrl,
+  }
+}
+
+/** Returns the settings for the Platform API; undefined if no part of a user-level key is set. */
+function platformSettingsOf(
+  { platformClientId = '', platformKeyId = '', organizationId = '', environmentId = '' }: ConnectionConfig,
+  { platformPrivateKey = '' }: ConnectionSecrets,
+  { sandbox, settings }: { sandbox: SandboxContext | undefined; settings: RedoxSettings },
+): PlatformSettings | undefined {
+  const { http, hosts, environment } = settings
+  const { apiBase } = hosts
+  const token = { tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
+  if (sandbox) {
+    const { key, environmentIds, organizationId: ofSandbox } = sandbox.platform
+    const ids = { organizationId: ofSandbox, environmentId: environmentIds[environment] }
+    return { ...{ apiBase, http }, ...ids, credentials: { kind: 'oauth', ...key, ...token } }
+  }
+  const all = [platformClientId, platformKeyId, platformPrivateKey, organizationId, environmentId]
+  if (all.every((value) => value.trim() === '')) return undefined
+  const key = { clientId: platformClientId, keyId: platformKeyId.trim(), privateKey: platformPrivateKey }
+  return {
+    ...{ apiBase, http, organizationId, environmentId },
+    credentials: { kind: 'oauth', ...key, ...token },
   }
 }
 

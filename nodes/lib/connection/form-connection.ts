@@ -48,7 +48,9 @@ export async function withConnection<T>(
     const userDir = RED.settings.userDir ?? process.cwd()
     const network = sandbox ? {} : networkOf(RED, config)
     const connection = openConnection(config, secrets, target, { sandbox, userDir, network })
-    return await use(connection).finally(() => connection.client.close())
+    return await use(connection).finally(() =>
+      Promise.all([connection.platform.close(), connection.client.close()]),
+    )
   } finally {
     if (sandbox) releaseSandbox()
   }

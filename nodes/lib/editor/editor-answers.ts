@@ -14,7 +14,7 @@ const TEST = z.strictObject({
   id: z.string().max(100),
   config: properties,
   /** secrets that were typed into the form; for a secret that was not typed, the stored secret is used */
-  secrets: z.strictObject({ privateKey: secret, apiKey: secret, secret }),
+  secrets: z.strictObject({ privateKey: secret, apiKey: secret, secret, platformPrivateKey: secret }),
 })
 const PREVIEW = z.strictObject({
   id: z.string().max(100),

@@ -64,12 +64,20 @@ export const settings = table('redox-config', 1, [
       part: 'key-pair',
     },
   ]),
+  ...section('platform', [
+    { name: 'platformClientId', kind: 'text', icon: 'id-badge', notInSandbox: true },
+    { name: 'platformKeyId', kind: 'text', icon: 'tag', notInSandbox: true },
+    { name: 'platformPrivateKey', kind: 'secret', icon: 'lock', notInSandbox: true, checks: ['platformKey'] },
+    { name: 'organizationId', kind: 'text', icon: 'building-o', notInSandbox: true },
+    { name: 'environmentId', kind: 'text', icon: 'globe', notInSandbox: true },
+  ]),
   ...section('source', { open: true }, [
     { name: 'sourceId', kind: 'text', icon: 'sign-out', checks: ['uuid'] },
     { name: 'sourceName', kind: 'text', icon: 'font' },
   ]),
   ...section('sandbox', { when: SANDBOX }, [
     { name: 'faults', kind: 'text', icon: 'bolt', lines: true, checks: ['faultPlan'] },
+    { name: 'deliveries', kind: 'text', icon: 'truck', lines: true, checks: ['deliveryPlan'] },
     { name: 'subscribed', kind: 'text', icon: 'list', lines: true, checks: ['destinationId'] },
   ]),
   ...section('machine', [

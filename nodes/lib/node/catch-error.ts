@@ -2,21 +2,32 @@ import { types } from 'node:util'
 import type { NodeMessageInFlow } from 'node-red'
 import { NOTHING_SENT, notSent, RedoxError } from '../../../src/errors'
 
+/** Returns the error for Catch nodes as {@link forCatch} does, for a node that sends nothing. */
+export function forCatchOfReader(cause: unknown, msg: NodeMessageInFlow): Error {
+  const error = cause instanceof RedoxError ? cause : internalError(cause)
+  setStatusCode(msg, error)
+  return error
+}
+
 /**
  * Returns the error for Catch nodes. Sets `statusCode` of the message to the HTTP status for the caller of the flow,
  * which also replaces the `statusCode` of an earlier HTTP response.
  */
 export function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
   const error = cause instanceof RedoxError ? cause : internalError(cause)
-  // Reflect.set() returns false for a frozen message. A setter of the message may throw.
-  try {
-    Reflect.set(msg, 'statusCode', error.statusCode)
-  } catch {
-    // The message cannot be changed: the Catch node gets it without a new `statusCode`.
-  }
+  setStatusCode(msg, error)
   return error.code === 'REDOX_CONFIGURATION' && !error.message.includes(NOTHING_SENT)
     ? notSent(error)
     : error
+}
+
+function setStatusCode(msg: NodeMessageInFlow, { statusCode }: RedoxError): void {
+  // Reflect.set() returns false for a frozen message. A setter of the message may throw.
+  try {
+    Reflect.set(msg, 'statusCode', statusCode)
+  } catch {
+    // The message cannot be changed: the Catch node gets it without a new `statusCode`.
+  }
 }
 
 /**

@@ -38,7 +38,17 @@ export function withAnswer(
   msg: NodeMessageInFlow,
   { payload, statusCode, redox }: MessageAnswer,
 ): NodeMessageInFlow {
-  const answered = laidOver(msg, { payload, statusCode, redox })
+  return withProperties(RED, node, msg, { payload, statusCode, redox })
+}
+
+/** Returns a message with further properties, in a form that Node-RED can pass on to all following nodes. */
+export function withProperties(
+  RED: NodeAPI,
+  node: Node,
+  msg: NodeMessageInFlow,
+  properties: object,
+): NodeMessageInFlow {
+  const answered = laidOver(msg, properties)
   // Node-RED passes the message itself to the first node, and copies to the other nodes. If a copy failed, the first
   // node would already have the message.
   const isCopied = (node as unknown as { wires: unknown[][] }).wires.flat().length > 1

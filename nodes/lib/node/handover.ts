@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { RedoxError, type RedoxErrorDetail } from '../../../src/errors'
-import { errorCodeOf, type InFlightMessage } from './in-flight-message'
+import { errorCodeOf, InFlightMessage } from './in-flight-message'
 
 /**
  * Handover of in-flight messages in a deploy. Node-RED closes a node and creates a new node with the same id. The new
@@ -12,7 +12,15 @@ import { errorCodeOf, type InFlightMessage } from './in-flight-message'
 interface Handover {
   /** key (`type id`) of the closed node, and of the redeployed node */
   nodeKey: string
-  message: InFlightMessage
+  message: InFlightMessage | FollowedMessage
+}
+
+/** Message whose delivery was followed when its node was closed: the redeployed node follows it again. */
+export class FollowedMessage {
+  readonly ended = Promise.resolve()
+  readonly isSending = false
+
+  constructor(readonly msg: NodeMessageInFlow) {}
 }
 
 interface FlowsEvent {
@@ -71,7 +79,7 @@ export const isDeploying = (): boolean => isDeploy
 export const areFlowsRunning = (): boolean => isRunning
 
 /** Leaves the in-flight messages of a closing node to its redeployed node. */
-export function leaveForHandover(node: Node, works: Iterable<InFlightMessage>): void {
+export function leaveForHandover(node: Node, works: Iterable<Handover['message']>): void {
   const nodeKey = nodeKeyOf(node)
   if (nodes.get(nodeKey) === node) nodes.delete(nodeKey)
   for (const message of works) handovers.push({ nodeKey, message })
@@ -115,7 +123,7 @@ async function deliverHandover(RED: NodeAPI, handover: Handover): Promise<void> 
   }
   const node = nodes.get(nodeKey)
   if (node === undefined) return logWhenEnded(RED, handover)
-  if (!message.isUnsent) handedOver.set(message.msg, message)
+  if (message instanceof InFlightMessage && !message.isUnsent) handedOver.set(message.msg, message)
   node.receive(message.msg)
 }
 
@@ -137,7 +145,10 @@ export function logUndelivered(RED: NodeAPI, { type, id }: Node, message: InFlig
   RED.log.error(`${type} ${id}: ${outcomeSentence(message)}. Node-RED failed to pass the message on.`)
 }
 
-function outcomeSentence({ msg, outcome, isUnsent, isSending }: InFlightMessage): string {
+function outcomeSentence(left: Handover['message']): string {
+  if (left instanceof FollowedMessage)
+    return `the delivery of the message ${left.msg._msgid} is not confirmed (REDOX_NOT_CONFIRMED)`
+  const { msg, outcome, isUnsent, isSending } = left
   const message = `the message ${msg._msgid}`
   if (isUnsent || (!outcome && !isSending)) return `${message} was not sent yet (REDOX_ABORTED)`
   if (!outcome) return `${message} is still being sent and may be delivered (REDOX_OUTCOME_UNKNOWN)`

@@ -22,6 +22,8 @@ export interface StatusEntry {
   sent: (statusCode: number, way: string, id: AnswerId | undefined) => void
   /** called with the id of a message that was accepted for durable delivery */
   accepted: (id: string) => void
+  /** called with a log id of a message whose delivery is confirmed */
+  delivered: (logId: string) => void
   failed: (error: unknown) => void
 }
 

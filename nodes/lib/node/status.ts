@@ -88,6 +88,11 @@ export class Status {
           failed: false,
           text: () => `${this.#word('accepted')} ${id.slice(0, SHORT_ID)}`,
         }),
+      delivered: (id) =>
+        this.#end(entry, {
+          failed: false,
+          text: () => `${this.#word('delivered')} ${id.slice(0, SHORT_ID)}`,
+        }),
       failed: (error) => this.#end(entry, { failed: true, text: () => this.#reason(error) }),
     }
     return entry

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { RedoxError } from '../errors'
+import { isObject, type JsonObject } from '../message/json'
+import { redactedReasons } from '../redox/answer-errors'
+import type { DeliveryLog } from './answers'
+import type { PlatformClient } from './client'
+
+/** Last known state of one log id when its following ends. */
+export interface FollowedLog {
+  id: string
+  /** missing if Redox never had the log */
+  log?: DeliveryLog
+}
+
+const FIRST_PAUSE_MS = 1000
+const LONGEST_PAUSE_MS = 60_000
+
+/**
+ * Asks for a log, with growing pauses, until its status is final or the time is over. Failures that may be temporary do
+ * not end the following.
+ * @param until end of the following, in ms of the monotonic clock (`performance.now()`)
+ * @throws RedoxError that a later lookup would throw, too; the reason of the signal, when it aborts
+ */
+export async function followLog(
+  client: PlatformClient,
+  id: string,
+  { signal, until }: { signal: AbortSignal; until: number },
+): Promise<FollowedLog> {
+  let log: DeliveryLog | undefined
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    let wait = pause
+    try {
+      log = (await client.logById(id, signal)) ?? log
+    } catch (error) {
+      if (!(error instanceof RedoxError) || error.cause.retry !== 'safe') throw error
+      wait = Math.max(pause, 1000 * (error.cause.retryAfterSeconds ?? 0))
+    }
+    const left = until - performance.now()
+    if ((log !== undefined && log.status !== 'pending') || left <= 0) return { id, ...(log && { log }) }
+    await sleep(Math.min(wait, left), undefined, { signal })
+  }
+}
+
+/** Delivery of a message to one destination, for `msg.redox.deliveries`. */
+export interface Delivered {
+  logId: string
+  status: 'succeeded'
+  attempts?: number
+  attemptAt?: string
+}
+
+/**
+ * Returns the deliveries if all logs succeeded.
+ * @param message message whose values the reasons must not repeat
+ * @throws RedoxError REDOX_NOT_DELIVERED if a log failed or was filtered, else REDOX_NOT_CONFIRMED
+ */
+export function deliveriesOf(logs: FollowedLog[], message: unknown): Delivered[] {
+  const bad = logs.filter(({ log }) => log?.status === 'failed' || log?.status === 'filtered')
+  if (bad.length > 0) throw notDelivered(logs, bad, message)
+  return logs.map(({ id, log }) => {
+    if (log?.status !== 'succeeded') throw notConfirmed(logs)
+    const { attempts, attemptAt } = log
+    return {
+      ...{ logId: id, status: log.status },
+      ...(attempts !== undefined && { attempts }),
+      ...(attemptAt !== undefined && { attemptAt }),
+    }
+  })
+}
+
+function notDelivered(logs: FollowedLog[], bad: FollowedLog[], message: unknown): RedoxError {
+  const told = bad.map(({ id, log }) => {
+    const { stage, code } = log?.failure ?? {}
+    const where = [stage && `stage ${stage}`, code && `code ${code}`].filter(Boolean).join(', ')
+    return `log ${id} ${log?.status}${where && ` (${where})`}`
+  })
+  const reasons = bad.flatMap(({ log }) => log?.failure?.reason ?? [])
+  const [stage] = bad.flatMap(({ log }) => log?.failure?.stage ?? [])
+  return new RedoxError(
+    'REDOX_NOT_DELIVERED',
+    `Not delivered: ${told.join('; ')}. Redox had accepted the message. Look at the reason (error.cause.reasons) and at ` +
+      'the log in the Redox dashboard, then correct the message or the destination.',
+    {
+      ...partsOf(logs),
+      ...(stage !== undefined && { stage }),
+      ...(reasons.length > 0 && { reasons: redactedReasons(reasons, valuesOf(message)).map(hideNumbers) }),
+    },
+  )
+}
+
+/** Error for logs that are not final, or have a status that is not known. */
+export function notConfirmed(logs: FollowedLog[]): RedoxError {
+  const open = logs.filter(({ log }) => log?.status !== 'succeeded')
+  const told = open.map(({ id, log }) => `log ${id} ${WORDS[log?.status ?? 'missing'] ?? ''}`)
+  return new RedoxError(
+    'REDOX_NOT_CONFIRMED',
+    `Not confirmed: ${told.join('; ')}. The message may still be delivered. Look at the log in the Redox dashboard before ` +
+      'you send it again.',
+    partsOf(logs),
+  )
+}
+
+const WORDS: Partial<Record<string, string>> = {
+  pending: 'is not final yet',
+  missing: 'was not found, or could not be looked up',
+  unknown: 'has a status that is not known',
+}
+
+const DELIVERED = new Map<string | undefined, boolean>([
+  ['succeeded', true],
+  ['failed', false],
+  ['filtered', false],
+])
+
+function partsOf(logs: FollowedLog[]): Pick<RedoxError['cause'], 'logIds' | 'parts'> {
+  return {
+    logIds: logs.map(({ id }) => id),
+    parts: logs.map(({ id, log }) => {
+      const delivered = DELIVERED.get(log?.status)
+      return { part: `log ${id}`, ...(delivered !== undefined && { delivered }) }
+    }),
+  }
+}
+
+// ---- Reasons --------------------------------------------------------------------------------------------
+
+// The sent message itself is not known here, only what the flow still has of it. Numbers in a reason are hidden in any
+// case: they may be a medical record number or a date of birth.
+const hideNumbers = (reason: string): string => reason.replace(/\d[\d\s./-]{2,}\d/g, '[…]')
+
+const MAX_DEPTH = 12
+const MAX_VALUES = 10_000
+/** Properties of a message with objects of Node-RED's HTTP nodes. */
+const NOT_DATA = new Set(['req', 'res'])
+
+/** Returns the plain values of a message, without Buffers and objects of a class, which may refer to each other. */
+function valuesOf(message: unknown): JsonObject {
+  let left = MAX_VALUES
+  const plain = (value: unknown, depth: number): unknown => {
+    if (left-- <= 0 || depth > MAX_DEPTH) return undefined
+    if (typeof value === 'string' || typeof value === 'number') return value
+    if (Array.isArray(value)) return value.map((one) => plain(one, depth + 1))
+    if (!isObject(value) || Buffer.isBuffer(value)) return undefined
+    const known = Object.entries(value).filter(([name]) => !NOT_DATA.has(name))
+    return Object.fromEntries(known.map(([name, one]) => [name, plain(one, depth + 1)]))
+  }
+  return { values: plain(message, 0) } as JsonObject
+}
