@@ -45,11 +45,11 @@ module.exports = {
       to: { path: '^(src/(?!sandbox/)|nodes|plugins)' },
     },
     {
-      name: 'the editor knows what is shared, the tables of fields, and the grammar of fault plans',
+      name: 'the editor knows what is shared, the tables of fields, and the grammar of the sandbox plans',
       severity: 'error',
       from: { path: '^editor/' },
       to: {
-        path: '^(src/(?!shared/|sandbox/faults\\.ts$)|nodes/(?!lib/fields/(?!lookup)|[^/]+/fields\\.ts$)|plugins)',
+        path: '^(src/(?!shared/|sandbox/(faults|delivery-plan|plan-lines)\\.ts$)|nodes/(?!lib/fields/(?!lookup)|[^/]+/fields\\.ts$)|plugins)',
       },
     },
     {
@@ -61,7 +61,7 @@ module.exports = {
     {
       name: 'shared runs in the browser, too',
       severity: 'error',
-      from: { path: '^src/(shared/|sandbox/faults\\.ts$)' },
+      from: { path: '^src/(shared/|sandbox/(faults|delivery-plan|plan-lines)\\.ts$)' },
       to: { dependencyTypes: ['core'] },
     },
     {

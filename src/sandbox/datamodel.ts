@@ -3,6 +3,7 @@
  * #data-models, #error-bodies).
  */
 import { randomInt, randomUUID } from 'node:crypto'
+import { newDelivery } from './deliveries'
 import { present } from './present'
 import { checkMessage, EVENTS, META } from './datamodel-fields'
 import type { ReportProblem } from './datamodel-fields'
@@ -158,20 +159,26 @@ export async function receiveDataModel(
       : [],
   )
   if (unsubscribed.length > 0) throw new Refusal(400, unsubscribed, echo(body))
-  const logs = profile.logIds === 'none' ? [] : destinations.map(() => logOf(profile))
-  inbox.add({
-    api: 'datamodel',
+  const allLogs = destinations.map(() => logOf(profile))
+  const logs = profile.logIds === 'none' ? [] : allLogs
+  const ids = destinations.map(({ ID }) => String(ID))
+  const received = {
+    api: 'datamodel' as const,
     operation,
     environment: 'Development',
-    destinations: destinations.map(({ ID }) => String(ID)),
+    destinations: ids,
     source,
     logIds: logs.map(({ ID }) => String(ID)),
+    deliveries: allLogs.map(({ ID, AttemptID }, index) =>
+      newDelivery(ids[index] ?? '', String(ID), AttemptID),
+    ),
     locations: [],
     ...bodiesToKeep(call, body, files),
     files,
     ...summaries(body),
     ...(call.fault !== undefined && { fault: call.fault }),
-  })
+  }
+  inbox.add(received, call.terms)
   const Source = { Name: 'Sandbox', ...objectOf(objectOf(body['Meta'])['Source']), ID: source }
   return {
     status: 200,

@@ -2,9 +2,10 @@
  * Faults that the sandbox simulates: the list of faults, the parser of fault plans, and the selection of the rule that
  * applies to a request. `inject-fault.ts` implements the effects of each fault.
  */
+import { linesOf, occurrencesOf, partsOf, PlanError, random, secondsIn, type PlanLine } from './plan-lines'
 
 /** API that a request belongs to, by its name in fault plans. */
-export type Api = 'token' | 'blob' | 'Binary' | 'endpoint' | 'fhir' | 'other'
+export type Api = 'token' | 'blob' | 'Binary' | 'endpoint' | 'fhir' | 'platform' | 'other'
 
 interface FaultRow {
   /**
@@ -49,6 +50,8 @@ export const FAULTS = {
   issues: { accepted: false, apis: ['endpoint', 'fhir'] },
   'no-subscription': { accepted: false, apis: ['endpoint'] },
   partial: { accepted: true, apis: ['endpoint', 'fhir'] },
+  /** Fault without effect on the response: the destination refuses the message when it is delivered. */
+  'failed-later': { accepted: true, apis: ['endpoint', 'fhir'] },
   'no-location': { accepted: true, apis: ['token', 'blob', 'Binary', 'endpoint', 'fhir'] },
 } as const satisfies Record<string, FaultRow>
 
@@ -78,18 +81,10 @@ export interface Fault {
  */
 export type RulePart = 'seed' | 'place' | 'fault' | 'count'
 
-/**
- * Error of a plan that cannot be parsed. `line` counts from 1; `word` is the wrong word, and `part` the part of the
- * rule in which it was found.
- */
-export class FaultPlanError extends Error {
-  constructor(
-    reason: string,
-    readonly line: number,
-    readonly part: RulePart,
-    readonly word = '',
-  ) {
-    super(`Line ${line} of the fault plan: ${reason}`)
+/** Error of a fault plan that cannot be parsed. */
+export class FaultPlanError extends PlanError<RulePart> {
+  constructor(reason: string, line: number, part: RulePart, word?: string) {
+    super(`Line ${line} of the fault plan: ${reason}`, line, part, word)
     this.name = 'FaultPlanError'
   }
 }
@@ -106,8 +101,6 @@ interface FaultRule {
 }
 
 const DEFAULT_SEED = 1
-/** Longest duration in a plan, in seconds: one day. */
-const MAX_SECONDS = 86_400
 /** Default target of the fault `redirect`. No server exists there: names under `.invalid` are reserved (RFC 2606). */
 const ELSEWHERE = 'http://redirected.invalid'
 
@@ -135,25 +128,9 @@ export class FaultPlan {
 
 // ---- The text -----------------------------------------------------------------------------------------
 
-interface Line {
-  number: number
-  words: string[]
-}
-
-/** Splits a plan into rules: one per line, or several on a line separated by `;`. */
-function linesOf(text: string): Line[] {
-  return text.split(/\r\n|\r|\n/).flatMap((line, index) =>
-    line
-      .replace(/(^|\s)#.*/, '')
-      .split(';')
-      .map((rule) => ({ number: index + 1, words: rule.trim().split(/\s+/) }))
-      .filter(({ words }) => words[0] !== ''),
-  )
-}
-
 const isSeed = ([first]: string[]): boolean => first?.toLowerCase() === 'seed'
 
-function seedOf(lines: Line[]): number {
+function seedOf(lines: PlanLine[]): number {
   const [line, ...others] = lines.filter(({ words }) => isSeed(words))
   if (!line) return DEFAULT_SEED
   if (others[0]) throw new FaultPlanError('the seed is set twice.', others[0].number, 'seed')
@@ -164,7 +141,7 @@ function seedOf(lines: Line[]): number {
   return Number(number)
 }
 
-function ruleOf({ number, words }: Line, draw: () => number): FaultRule {
+function ruleOf({ number, words }: PlanLine, draw: () => number): FaultRule {
   const [where = '', what, ...often] = words
   const fail = (reason: string, part: RulePart, word?: string): never => {
     throw new FaultPlanError(reason, number, part, word)
@@ -204,7 +181,8 @@ const APIS: Record<string, readonly Api[]> = {
   binary: ['Binary'],
   endpoint: ['endpoint'],
   fhir: ['fhir'],
-  any: ['token', 'blob', 'Binary', 'endpoint', 'fhir', 'other'],
+  platform: ['platform'],
+  any: ['token', 'blob', 'Binary', 'endpoint', 'fhir', 'platform', 'other'],
 }
 /** Names of places in a fault plan. In addition, any path can be used as a place. */
 export const PLACES = Object.keys(APIS)
@@ -243,51 +221,20 @@ export const FAULT_EXAMPLES: readonly string[] = [...(Object.keys(FAULTS) as Fau
 const NAMES = `a status such as ${(Object.keys(FAULTS) as FaultKind[]).map(written).join(', ')}, ${NONE}`
 
 function faultOf(word: string): Fault | undefined {
-  const [name, value] = partsOf(word.toLowerCase(), word)
+  const [name, value] = partsOf(word)
   const [, status, variant = ''] = STATUS.exec(name) ?? []
   const kind = status === undefined ? name : `status${variant}`
   if (!isKind(kind) || (status === undefined && isStatus(kind))) return undefined
   const { value: wanted }: FaultRow = FAULTS[kind]
-  const seconds = Number(value)
+  const seconds = secondsIn(value)
   const url = kind === 'redirect' ? (value ?? ELSEWHERE) : ''
   const fits = {
-    seconds: value !== undefined && /^\d+(\.\d+)?$/.test(value) && seconds <= MAX_SECONDS,
+    seconds: seconds !== undefined,
     url: /^https?:\/\/[^/]+$/.test(url),
     none: value === undefined,
   }[wanted ?? 'none']
   if (!fits) return undefined
-  return { kind, name: word, status: Number(status), seconds, url }
-}
-
-function partsOf(lower: string, word: string): [string, string | undefined] {
-  const at = word.indexOf('=')
-  return at < 0 ? [lower, undefined] : [lower.slice(0, at), word.slice(at + 1)]
+  return { kind, name: word, status: Number(status), seconds: seconds ?? 0, url }
 }
 
 const isKind = (name: string): name is FaultKind => Object.hasOwn(FAULTS, name)
-
-// ---- How often ----------------------------------------------------------------------------------------
-
-function occurrencesOf(words: string[], draw: () => number): (() => boolean) | undefined {
-  if (words.length === 0) return () => true
-  const often = words.join('').toLowerCase()
-  const percent = /^(\d{1,3}(\.\d+)?)%$/.exec(often)?.[1]
-  if (percent !== undefined && Number(percent) <= 100) return () => draw() * 100 < Number(percent)
-  const count = often === 'once' ? '1' : /^(\d{1,9})x$/.exec(often)?.[1]
-  if (count === undefined) return undefined
-  let left = Number(count)
-  return () => left-- > 0
-}
-
-/**
- * mulberry32 random number generator. Its numbers depend on the seed only, so that a plan with chances can be repeated.
- */
-function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

@@ -1,5 +1,6 @@
 /** Create, amend and update operations of the FHIR API that carry files (docs/redox-api.md#fhir-api). */
 import { randomUUID } from 'node:crypto'
+import { newDelivery } from './deliveries'
 import { present } from './present'
 import {
   isObject,
@@ -121,13 +122,15 @@ export async function receiveOperation(
   const locations = withBundle ? locationsOf(entries, origin) : []
   const main = mainOf(entries, mainType)
   const delivered = shortenFiles(bundle, files)
-  inbox.add({
-    api: 'fhir',
+  const received = {
+    api: 'fhir' as const,
     operation,
     environment,
     destinations: [slug],
     source,
     logIds: [],
+    // The answer names no log; a search by the Platform API finds it (docs/redox-api.md#delivery-status).
+    deliveries: [newDelivery(slug, randomUUID())],
     locations,
     request: { method: 'POST', path, headers: safeHeaders(request), body: bundle },
     delivered,
@@ -135,7 +138,8 @@ export async function receiveOperation(
     patient: patientLine(entries, main),
     document: documentLine(main, files),
     ...(call.fault !== undefined && { fault: call.fault }),
-  })
+  }
+  inbox.add(received, call.terms)
   const headers = {
     ...(profile.traceHeader && { 'redox-trace-id': randomUUID() }),
     ...(profile.rateHeader && { 'x-ratelimit-limit': '7500' }),

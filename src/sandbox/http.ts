@@ -3,6 +3,7 @@
  * helpers.
  */
 import type { IncomingMessage } from 'node:http'
+import type { DeliveryTerms } from './deliveries'
 import type { Profile } from './profiles'
 
 const MAX_JSON_DEPTH = 100
@@ -28,6 +29,8 @@ export interface SandboxRequest {
   host?: 'api' | 'blob' | undefined
   /** Name of the fault that is simulated for the request, as written in the fault plan. */
   fault?: string
+  /** How the message of the request is delivered, if it is accepted. */
+  terms: DeliveryTerms
 }
 
 export interface SandboxAnswer {

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { present } from './present'
+import type { Deliveries, Delivery, DeliveryTerms } from './deliveries'
 import { scalarOf } from './http'
 
 /** File of a received message, as the EHR receives it. */
@@ -37,6 +38,8 @@ export interface ReceivedMessage {
   source: string
   /** Log ids of a Data Model message, one per destination. */
   logIds: string[]
+  /** Deliveries, one per destination, in the order of the destinations. They change while the message is kept. */
+  deliveries: Delivery[]
   /**
    * Locations of the created resources: `entry[].response.location` of the FHIR response; only `redox-fhir-sandbox`
    * returns them.
@@ -98,15 +101,22 @@ export class Inbox {
   constructor(
     private readonly maxMessages: number,
     private readonly maxBytes: number,
+    private readonly deliveries: Deliveries,
   ) {}
 
-  /** Stores an accepted message, drops the oldest messages over the limits, and calls the listeners. */
-  add(message: Omit<ReceivedMessage, 'id' | 'at'>): void {
+  /**
+   * Stores an accepted message, drops the oldest messages over the limits, and calls the listeners. The message is
+   * delivered later, while it is kept.
+   */
+  add(message: Omit<ReceivedMessage, 'id' | 'at'>, terms: DeliveryTerms): void {
     const received = { id: randomUUID(), at: new Date().toISOString(), ...message }
     this.messages.push(received)
     this.#bytes += sizeOf(received)
+    this.deliveries.accept(received.deliveries, terms)
     while (this.messages.length > this.maxMessages || this.#bytes > this.maxBytes) {
-      this.#bytes -= sizeOf(present(this.messages.shift(), 'the oldest message'))
+      const dropped = present(this.messages.shift(), 'the oldest message')
+      this.#bytes -= sizeOf(dropped)
+      this.deliveries.drop(dropped.deliveries)
     }
     // Listeners run asynchronously, so that an error in a listener cannot turn an accepted message into a failed
     // request.
@@ -119,6 +129,7 @@ export class Inbox {
   }
 
   clear(): void {
+    this.deliveries.clear()
     this.messages.length = 0
     this.#bytes = 0
   }

@@ -2,17 +2,23 @@
  * Sandbox: an HTTP server on the loopback interface that simulates Redox. It checks requests only against the published
  * documentation of Redox, and stores accepted messages. With it, flows and tests need no Redox account.
  */
-import type { JsonWebKey } from 'node:crypto'
+import { randomUUID, type JsonWebKey } from 'node:crypto'
 import { dataModelErrors, receiveDataModel } from './datamodel'
+import { Deliveries } from './deliveries'
+import type { Delivery } from './deliveries'
+import { DeliveryPlan } from './delivery-plan'
 import { openListener } from './listener'
-import type { SandboxListener, ListenerContext, RequestRecord, Route } from './listener'
+import type { SandboxListener, ListenerContext, RequestRecord, Route, SimulationOptions } from './listener'
 import { FaultPlan } from './faults'
 import { checkAddress, operationOutcome, receiveOperation } from './fhir'
 import { notSimulated, Refusal } from './http'
 import type { SandboxAnswer, SandboxRequest } from './http'
 import { Inbox } from './inbox'
 import type { ReceivedMessage } from './inbox'
+import { platformError, PlatformLogs } from './platform'
+import type { LogShape, PlatformIds } from './platform'
 import { createOAuthKey, oauthError, refuseLegacy, sourceOf, Tokens } from './tokens'
+import { refuseUserLevel, requireUserLevel } from './tokens'
 import type { Grant, LegacyKey, OAuthKey } from './tokens'
 import { DOCUMENTED, PROFILES } from './profiles'
 import type { Profile, ProfileName } from './profiles'
@@ -20,6 +26,8 @@ import { blobError, Uploads } from './uploads'
 
 export type { SandboxListener as Door, RequestRecord } from './listener'
 export { FaultPlan, FaultPlanError, FAULTS } from './faults'
+export { DeliveryPlan, DeliveryPlanError } from './delivery-plan'
+export type { Delivery, DeliveryProblem, DeliveryStatus } from './deliveries'
 export type { ReceivedFile as DeliveredFile, ReceivedMessage } from './inbox'
 export { PROFILES, isProfileName } from './profiles'
 export type { Profile, ProfileName } from './profiles'
@@ -46,6 +54,13 @@ export interface SandboxOptions {
   /** Fault plan: determines which requests fail, and how; see docs/sandbox-faults.md. Default: no faults. */
   faults?: string
   /**
+   * Delivery plan: what becomes of accepted messages, and when; see docs/sandbox-delivery.md. Default: each is
+   * delivered after one second.
+   */
+  deliveries?: string
+  /** Shape of a log of the Platform API. Default `attempts`, that of the current documentation. */
+  logShape?: LogShape
+  /**
    * Ids of the Data Model destinations that have a subscription. Default, also for an empty list: all destinations have
    * one.
    */
@@ -62,6 +77,8 @@ export interface Sandbox extends SandboxListener {
   readonly oauthKey: OAuthKey
   /** Legacy demo key, generated at start. */
   readonly legacyKey: LegacyKey
+  /** User-level demo key for the Platform API, generated at start, with the ids that its URLs need. */
+  readonly platform: PlatformIds & { key: OAuthKey }
   /** Registers another OAuth key: RSA for RS384, P-384 for ES384. */
   registerOAuthKey(key: { clientId: string; keyId: string; publicKey: JsonWebKey }): void
   /** Accepted messages, oldest first. */
@@ -74,40 +91,49 @@ export interface Sandbox extends SandboxListener {
    */
   onReceived(listener: (message: ReceivedMessage) => void): () => void
   /**
+   * Subscribes to the attempts to deliver accepted messages: the listener is called after each change. Returns a
+   * function that unsubscribes.
+   */
+  onDelivery(listener: (delivery: Delivery) => void): () => void
+  /**
    * Subscribes to requests with a simulated fault. The listener is called as soon as the API accepted or refused the
    * request. Returns a function that unsubscribes.
    */
   onFault(listener: (request: RequestRecord) => void): () => void
   /**
-   * Opens another listening port, which the system chooses, with its own fault plan and subscriptions (if none are
-   * given, all destinations have a subscription). It shares keys, tokens, uploads and inbox with the sandbox. Counts
+   * Opens another listening port, which the system chooses, with its own fault plan, subscriptions (if none are
+   * given, all destinations have a subscription) and delivery plan. It shares keys, tokens, uploads and inbox with the sandbox. Counts
    * and random numbers of the plan start again with this port. The port is closed together with the sandbox.
-   * @throws FaultPlanError
+   * @throws FaultPlanError, DeliveryPlanError
    */
-  openListener(faults: string, subscribed?: readonly string[]): Promise<SandboxListener>
-  /** Deletes stored messages and requests; keys, tokens and uploaded files are kept. */
+  openListener(faults: string, subscribed?: readonly string[], deliveries?: string): Promise<SandboxListener>
+  /** Deletes stored messages with their deliveries, and requests; keys, tokens and uploaded files are kept. */
   clear(): void
 }
 
 /**
  * Starts a sandbox.
- * @throws FaultPlanError
+ * @throws FaultPlanError, DeliveryPlanError
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const plan = new FaultPlan(options.faults)
-  const demo = await createOAuthKey()
+  const plans = { plan: new FaultPlan(options.faults), deliveries: new DeliveryPlan(options.deliveries) }
   const profile: Profile = options.profile === undefined ? DOCUMENTED : PROFILES[options.profile]
   const lifetime = profile.tokens.lifetimeSeconds ?? options.tokenLifetimeSeconds ?? 300
   const tokens = new Tokens(lifetime, profile)
-  tokens.register(demo.key.clientId, demo.key.keyId, demo.publicKey)
-  const inbox = new Inbox(options.maxKeptMessages ?? 100, options.maxKeptBytes ?? 64_000_000)
+  const keys = await registerDemoKeys(tokens)
+  const deliveries = new Deliveries()
+  const inbox = new Inbox(options.maxKeptMessages ?? 100, options.maxKeptBytes ?? 64_000_000, deliveries)
   const requests: RequestRecord[] = []
   const faultListeners = new Set<(request: RequestRecord) => void>()
   const origins = new Set<string>()
+  const logs = new PlatformLogs(inbox, keys.platform, options.logShape ?? 'attempts')
   const context: ListenerContext = {
     origins,
     profile,
-    routes: routesOf(tokens, new Uploads(origins, options.account ?? 'paid'), inbox),
+    routes: [
+      ...platformRoutes(tokens, logs),
+      ...routesOf(tokens, new Uploads(origins, options.account ?? 'paid'), inbox),
+    ],
     onArrival(record) {
       if (requests.push(record) > MAX_KEPT_REQUESTS) requests.shift()
     },
@@ -115,23 +141,17 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       for (const listener of faultListeners) queueMicrotask(() => listener(record))
     },
   }
-  const simulation = { plan, subscribed: options.subscribed }
-  const hasHosts = options.profile !== undefined
-  const main = await openListener(
-    options.port ?? 0,
-    { ...simulation, ...(hasHosts && { host: 'api' }) },
-    context,
-  )
-  const blob = hasHosts ? await openListener(0, { ...simulation, host: 'blob' }, context) : main
+  const { main, blob } = await openMainListeners(options, plans, context)
   return {
     ...main,
     endpoints: { ...main.endpoints, blobUploadUrl: blob.endpoints.blobUploadUrl },
-    oauthKey: demo.key,
+    ...keys,
     legacyKey: tokens.legacyKey,
-    registerOAuthKey: ({ clientId, keyId, publicKey }) => tokens.register(clientId, keyId, publicKey),
+    registerOAuthKey: ({ publicKey, ...key }) => tokens.register(key, publicKey),
     received: inbox.messages,
     requests,
     onReceived: (listener) => inbox.onReceived(listener),
+    onDelivery: (listener) => deliveries.onChange(listener),
     onFault(listener) {
       faultListeners.add(listener)
       return () => faultListeners.delete(listener)
@@ -140,22 +160,44 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       inbox.clear()
       requests.length = 0
     },
-    ...listenersOf(main, blob, context),
+    ...listenersOf({ main, blob, deliveries }, context),
   }
+}
+
+async function registerDemoKeys(tokens: Tokens): Promise<Pick<Sandbox, 'oauthKey' | 'platform'>> {
+  const [api, user] = await Promise.all([createOAuthKey(), createOAuthKey('sandbox-user-key')])
+  tokens.register(api.key, api.publicKey)
+  tokens.register(user.key, user.publicKey, 'user')
+  const environmentIds = { Development: randomUUID(), Staging: randomUUID(), Production: randomUUID() }
+  return { oauthKey: api.key, platform: { key: user.key, organizationId: randomUUID(), environmentIds } }
+}
+
+type Plans = Pick<SimulationOptions, 'plan' | 'deliveries'>
+
+async function openMainListeners(
+  { port = 0, profile, subscribed }: SandboxOptions,
+  plans: Plans,
+  context: ListenerContext,
+): Promise<Record<'main' | 'blob', SandboxListener>> {
+  const simulation = { ...plans, subscribed }
+  const hasHosts = profile !== undefined
+  const main = await openListener(port, { ...simulation, ...(hasHosts && { host: 'api' }) }, context)
+  const blob = hasHosts ? await openListener(0, { ...simulation, host: 'blob' }, context) : main
+  return { main, blob }
 }
 
 /** Opens additional listening ports, to which `unref` and `close` of the sandbox also apply. */
 function listenersOf(
-  main: SandboxListener,
-  blob: SandboxListener,
+  { main, blob, deliveries }: Record<'main' | 'blob', SandboxListener> & { deliveries: Deliveries },
   context: ListenerContext,
 ): Pick<Sandbox, 'openListener' | 'unref' | 'close'> {
   const listeners = new Set([main, blob])
   let holdsProcess = true
   let isClosed = false
   return {
-    async openListener(faults, subscribed) {
-      const listener = await openListener(0, { plan: new FaultPlan(faults), subscribed }, context)
+    async openListener(faults, subscribed, deliveryPlan) {
+      const plans = { plan: new FaultPlan(faults), deliveries: new DeliveryPlan(deliveryPlan) }
+      const listener = await openListener(0, { ...plans, subscribed }, context)
       listeners.add(listener)
       if (!holdsProcess) listener.unref()
       const close = (): Promise<void> => {
@@ -171,6 +213,7 @@ function listenersOf(
     },
     async close() {
       isClosed = true
+      deliveries.clear()
       await Promise.all([...listeners].map((listener) => listener.close()))
     },
   }
@@ -202,10 +245,43 @@ const tokenRoutes = (tokens: Tokens): Route[] => [
   },
 ]
 
+function platformRoutes(tokens: Tokens, logs: PlatformLogs): Route[] {
+  const ofUser =
+    (handle: (call: SandboxRequest) => Promise<SandboxAnswer>) => async (call: SandboxRequest) => {
+      requireUserLevel(tokens.grantOf(call.request))
+      return handle(call)
+    }
+  const organization = '^/platform/v1/organizations/([^/]+)'
+  const route = { api: 'platform' as const, failure: platformError }
+  return [
+    {
+      ...route,
+      method: 'GET',
+      path: new RegExp(`${organization}/logs/([^/]+)$`),
+      handle: ofUser((call) => logs.one(call)),
+    },
+    {
+      ...route,
+      method: 'GET',
+      path: new RegExp(`${organization}/logs$`),
+      handle: ofUser((call) => logs.list(call)),
+    },
+    {
+      ...route,
+      path: /^\/platform\/v1\/environments\/([^/]+)\/logs\/search\/metadata$/,
+      handle: ofUser((call) => logs.search(call)),
+    },
+    { ...route, path: /^\/platform\//, handle: ofUser(nothingHere) },
+  ]
+}
+
 function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
   type Handle = (call: SandboxRequest, grant: Grant) => Promise<SandboxAnswer>
-  const granted = (handle: Handle) => async (call: SandboxRequest) =>
-    handle(call, tokens.grantOf(call.request))
+  const granted = (handle: Handle) => async (call: SandboxRequest) => {
+    const grant = tokens.grantOf(call.request)
+    refuseUserLevel(grant)
+    return handle(call, grant)
+  }
   const grantedFhir = (handle: Handle) =>
     granted(async (call, grant) => {
       refuseLegacy(grant)

@@ -102,6 +102,7 @@ const MODIFY: Record<ModifyingFault, ModifyAnswer> = {
     return undefined
   },
   'truncated-json': (answer) => ({ ...answer, payload: half(serializedAnswer(withBody(answer)).payload) }),
+  'failed-later': (answer) => answer,
   gzip: (answer) => ({
     ...answer,
     payload: gzipSync(serializedAnswer(answer).payload),

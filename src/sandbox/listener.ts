@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { present } from './present'
+import type { DeliveryPlan } from './delivery-plan'
 import type { Api, FaultPlan } from './faults'
 import { notSimulated, Refusal } from './http'
 import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
@@ -48,6 +49,8 @@ export interface RequestRecord {
 export interface Route {
   api: Api
   path: RegExp
+  /** Default `POST`. */
+  method?: 'GET'
   handle: (call: SandboxRequest) => Promise<SandboxAnswer>
   /** Builds the body of a refusal in the form of this API. */
   failure: (refusal: Refusal) => JsonRecord | string
@@ -87,6 +90,7 @@ export interface SandboxListener {
 /** Faults and subscriptions that one listening port simulates. */
 export interface SimulationOptions {
   plan: FaultPlan
+  deliveries: DeliveryPlan
   /** Ids of the Data Model destinations that have a subscription. Empty or undefined: all have one. */
   subscribed?: readonly string[] | undefined
   /** Host of Redox that the port stands for; undefined: all hosts. */
@@ -99,7 +103,7 @@ export interface SimulationOptions {
  */
 export async function openListener(
   port: number,
-  { plan, subscribed = [], host }: SimulationOptions,
+  { plan, deliveries, subscribed = [], host }: SimulationOptions,
   context: ListenerContext,
 ): Promise<SandboxListener> {
   const server = createServer()
@@ -123,7 +127,8 @@ export async function openListener(
     const record = recordOf(request, path, route.api)
     context.onArrival(record)
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
-    const call = { ...simulated, request, path, params: [], origin }
+    const terms = { plan: deliveries, isRefused: false }
+    const call = { ...simulated, request, path, params: [], origin, terms }
     void respond(call, response, {
       route,
       record,
@@ -183,6 +188,7 @@ async function respond(
   const fault = plan.next(route.api, call.path)
   if (!fault) return handle()
   call.fault = record.fault = fault.name
+  call.terms.isRefused = fault.kind === 'failed-later'
   const { request, path } = call
   const onProcessed = (): void => context.onFault(record)
   return injectFault(
@@ -203,7 +209,7 @@ async function respond(
 async function handleCall(call: SandboxRequest, route: Route): Promise<SandboxAnswer> {
   const params = (route.path.exec(call.path) ?? []).slice(1)
   try {
-    if (call.request.method !== 'POST') throw wrongMethod(route.api)
+    if (call.request.method !== (route.method ?? 'POST')) throw wrongMethod(route.api)
     return await route.handle({ ...call, params })
   } catch (error) {
     if (!(error instanceof Refusal)) return { status: 500, body: 'Internal Server Error' }
@@ -213,7 +219,7 @@ async function handleCall(call: SandboxRequest, route: Route): Promise<SandboxAn
 }
 
 /**
- * Returns the refusal of a request that is not a POST: 403 for an API that only supports POST
+ * Returns the refusal of a request with another method, mostly not a POST: 403 for an API that only supports POST
  * (docs/redox-api.md#status-codes). The FHIR API of Redox also supports GET, which the sandbox does not simulate.
  */
 const wrongMethod = (api: Api): Refusal =>

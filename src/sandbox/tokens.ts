@@ -42,26 +42,36 @@ export interface LegacyKey {
 /** Rights of an access token. */
 export interface Grant {
   accessToken: string
-  kind: 'oauth' | 'legacy'
+  /** `user`: of a user-level key, which is for the Platform API only (docs/redox-api.md#delivery-status). */
+  kind: 'oauth' | 'legacy' | 'user'
   /** UUID of the source that is used for requests that do not name a source. */
   source: string
   /** Time of expiry, in milliseconds since 1970. */
   expiresAt: number
 }
 
+interface Client {
+  kind: 'oauth' | 'user'
+  /** UUID of the source that the client's messages come from if they name none. */
+  source: string
+  keys: Map<string, KeyObject>
+}
+
 /** Generates an RSA key pair that signs assertions with RS384. */
-export async function createOAuthKey(): Promise<{ key: OAuthKey; publicKey: JsonWebKey }> {
+export async function createOAuthKey(
+  keyId = 'sandbox-key',
+): Promise<{ key: OAuthKey; publicKey: JsonWebKey }> {
   const pair = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
   const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   return {
-    key: { clientId: randomUUID(), keyId: 'sandbox-key', privateKey },
+    key: { clientId: randomUUID(), keyId, privateKey },
     publicKey: pair.publicKey.export({ format: 'jwk' }),
   }
 }
 
 export class Tokens {
   readonly legacyKey: LegacyKey = { apiKey: randomUUID(), secret: randomBytes(24).toString('base64url') }
-  #clients = new Map<string, { source: string; keys: Map<string, KeyObject> }>()
+  #clients = new Map<string, Client>()
   #grants = new Map<string, Grant>()
   #refreshable = new Map<string, Grant>()
   #seenJtis = new Map<string, number>()
@@ -72,8 +82,14 @@ export class Tokens {
     private readonly profile: Profile,
   ) {}
 
-  register(clientId: string, keyId: string, publicKey: JsonWebKey): void {
-    const client = this.#clients.get(clientId) ?? { source: randomUUID(), keys: new Map() }
+  /** Registers a public key of a client; all keys of a client are of the kind of the first one. */
+  register(
+    key: { clientId: string; keyId: string },
+    publicKey: JsonWebKey,
+    kind: Client['kind'] = 'oauth',
+  ): void {
+    const { clientId, keyId } = key
+    const client = this.#clients.get(clientId) ?? { kind, source: randomUUID(), keys: new Map() }
     client.keys.set(keyId, createPublicKey({ key: publicKey, format: 'jwk' }))
     this.#clients.set(clientId, client)
   }
@@ -82,13 +98,13 @@ export class Tokens {
   async oauthToken({ request, origin, path }: SandboxRequest): Promise<SandboxAnswer> {
     const form = await tokenForm(request)
     const assertion = present(form.get('client_assertion'), 'the assertion')
-    const { key, source } = await this.#keyOf(assertion)
+    const { key, source, kind } = await this.#keyOf(assertion)
     const claims = await verify(assertion, key, origin + path)
     this.#useOnce(claims)
     const scope = form.get('scope') ?? claims['scope']
-    this.#checkClaims(claims, scope)
+    this.#checkClaims(claims, kind, scope)
     const accessToken = await this.#accessToken(present(claims.iss, 'the issuer'), origin)
-    this.#keep({ accessToken, kind: 'oauth', source, expiresAt: this.#expiry() })
+    this.#keep({ accessToken, kind, source, expiresAt: this.#expiry() })
     return {
       status: 200,
       body: {
@@ -101,9 +117,10 @@ export class Tokens {
   }
 
   /** Refuses an assertion that lacks what the profile requires. */
-  #checkClaims({ aud }: JWTPayload, scope: unknown): void {
+  #checkClaims({ aud }: JWTPayload, kind: Client['kind'], scope: unknown): void {
     const { tokens, keyEnvironment } = this.profile
     if (tokens.needsAudience && aud === undefined) throw unexpectedClaim('aud')
+    if (kind === 'user') return
     if (tokens.needsScope && scope !== `fhir:${keyEnvironment?.toLowerCase()}`) throw unexpectedClaim('scope')
   }
 
@@ -138,7 +155,7 @@ export class Tokens {
     return grant
   }
 
-  async #keyOf(assertion: string): Promise<{ key: KeyObject; source: string }> {
+  async #keyOf(assertion: string): Promise<{ key: KeyObject } & Pick<Client, 'source' | 'kind'>> {
     const { decodeJwt, decodeProtectedHeader } = await import('jose')
     const { kid, iss } = readable(() => ({
       kid: decodeProtectedHeader(assertion).kid,
@@ -150,7 +167,7 @@ export class Tokens {
     if (!client || !key) {
       throw new Refusal(401, 'Public key not found, check client_id, kid and Redox dashboard settings')
     }
-    return { key, source: client.source }
+    return { key, source: client.source, kind: client.kind }
   }
 
   /** Refuses an assertion whose `jti` was used before. Clients may omit `jti` (docs/redox-api.md#oauth-api-key). */
@@ -186,6 +203,17 @@ export class Tokens {
   #keep(grant: Grant): void {
     remember(this.#grants, grant.accessToken, grant)
   }
+}
+
+/** Refuses user-level keys, with which no message can be sent (docs/redox-api.md#delivery-status). */
+export function refuseUserLevel({ kind }: Grant): void {
+  if (kind === 'user')
+    throw new Refusal(403, [{ text: 'A user-level API key is not supported', code: 'forbidden' }])
+}
+
+/** Refuses keys that are not user-level keys, which the Platform API needs (docs/redox-api.md#delivery-status). */
+export function requireUserLevel({ kind }: Grant): void {
+  if (kind !== 'user') throw new Refusal(403, 'A user-level API key is required')
 }
 
 /** Refuses legacy keys, which the FHIR API does not accept (docs/redox-api.md#credentials). */

@@ -11,6 +11,7 @@ import { runInNewContext } from 'node:vm'
 import { Client } from 'pg'
 import { openStore } from '../../src/queue/open-store'
 import { locationIn } from '../../src/queue/store-location'
+import { DeliveryPlan } from '../../src/sandbox/delivery-plan'
 import { FaultPlan } from '../../src/sandbox/faults'
 import { startSandbox } from '../../src/sandbox'
 import { check, hostsOf, oauthOf } from '../check/support'
@@ -64,6 +65,10 @@ const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
   {
     what: 'a fault plan',
     is: ({ page, language }) => page === 'docs/sandbox-faults.md' && language === 'text',
+  },
+  {
+    what: 'a delivery plan',
+    is: ({ page, language }) => page === 'docs/sandbox-delivery.md' && language === 'text',
   },
   {
     what: 'the folders of the repository',
@@ -188,8 +193,9 @@ describe('commands and snippets of the pages', () => {
     }
   })
 
-  it('fault plan: can be parsed', () => {
+  it('fault plan, delivery plan: can be parsed', () => {
     for (const { text } of blocksOf('a fault plan')) assert.ok(new FaultPlan(text))
+    for (const { text } of blocksOf('a delivery plan')) assert.ok(new DeliveryPlan(text))
   })
 
   it('folders of the repository: exist', () => {

@@ -244,6 +244,7 @@ const EXPECTED: Expectation[] = [
       assert.equal(responses[1].outcome.issue[0].severity, 'error')
     },
   },
+  { plan: 'failed-later', kind: 'failed-later', apis: SENDS, check: isUsual },
   {
     plan: 'no-location',
     kind: 'no-location',

@@ -50,7 +50,7 @@ const PLANS = [
   ...['seed 1', 'SEED 1', 'seed', 'seed 1 2', 'seed x', 'seed -1', 'seed 1\nseed 2', 'seed 1;any 503'],
   ...['any 503\n\nseed 1234567890', '\nany 503\n any 503 3', 'token partial', 'endpoint partial'],
   ...['token', 'upload', 'blob', 'Binary', 'fhir', 'endpoint', '/x'].flatMap((place) =>
-    ['issues', 'no-subscription'].map((fault) => `${place} ${fault}`),
+    ['issues', 'no-subscription', 'failed-later'].map((fault) => `${place} ${fault}`),
   ),
 ]
 

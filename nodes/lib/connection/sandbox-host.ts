@@ -63,7 +63,7 @@ export function releaseSandbox(): void {
 
 /** Access of one redox-config node to the sandbox of the process. */
 export interface SandboxAccess {
-  sandbox: Pick<Sandbox, 'endpoints' | 'oauthKey' | 'legacyKey'>
+  sandbox: Pick<Sandbox, 'endpoints' | 'oauthKey' | 'legacyKey' | 'platform'>
   leave(): Promise<void>
 }
 
@@ -82,9 +82,9 @@ export async function openSandboxAccess(faults = '', subscribed = ''): Promise<S
       return { sandbox, leave: async () => releaseSandbox() }
     }
     const listener = await openListener(sandbox, faults, destinations)
-    const { oauthKey, legacyKey } = sandbox
+    const { oauthKey, legacyKey, platform } = sandbox
     return {
-      sandbox: { endpoints: listener.endpoints, oauthKey, legacyKey },
+      sandbox: { endpoints: listener.endpoints, oauthKey, legacyKey, platform },
       leave: () => closeListener(listener),
     }
   } catch (error) {
