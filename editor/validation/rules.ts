@@ -26,7 +26,7 @@ import {
 import type { Read } from '../forms'
 import { labelOf, text } from '../texts'
 import type { ValidationError } from './validation-error'
-import { faultPlan } from './fault-plan'
+import { deliveryPlan, faultPlan } from './sandbox-plans'
 import { keyShape, STORED } from './key-shape'
 import { mayBeSandbox } from './when'
 
@@ -168,6 +168,7 @@ export const RULES: Record<Check, Rule> = {
     json,
     limits,
     faultPlan,
+    deliveryPlan,
     allowedFolder,
     privateKey,
     acceptOnly,

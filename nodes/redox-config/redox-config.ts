@@ -90,8 +90,12 @@ export = function register(RED: NodeAPI): void {
     const durable = new DurableConnection(RED, this, () => this.connection())
 
     const { id } = this
-    const enterSandbox = async ({ faults, subscribed }: ConnectionConfig): Promise<SandboxAccess> =>
-      (entry ??= await openSandboxAccess(faults, subscribed))
+    const enterSandbox = async ({
+      faults,
+      subscribed,
+      deliveries,
+    }: ConnectionConfig): Promise<SandboxAccess> =>
+      (entry ??= await openSandboxAccess({ faults, subscribed, deliveries }))
     const open = async (): Promise<Connection> => {
       const connection = await openNode(RED, this, saved, { durable, enterSandbox })
       isOpen = true

@@ -23,6 +23,7 @@ export const CHECKS = [
   'url',
   'limits',
   'faultPlan',
+  'deliveryPlan',
   'allowedFolder',
   'privateKey',
   'storeKey',

@@ -319,5 +319,16 @@ export const RULES: [
     /“often” is not a count\. Use once, 3x or 20%,/,
   ],
   ['redox-config', { faults: 'seed x' }, 'faults', /the plan can have one seed, a whole number/],
+  ['redox-config', { deliveries: 'delay 5; speed 60\nany 503 2x; my-ehr slow=5 20%' }],
+  [
+    'redox-config',
+    { deliveries: 'any 503\na/b refuse' },
+    'deliveries',
+    /^Delivery plan, line 2: “a\/b” is not a destination/,
+  ],
+  ['redox-config', { deliveries: 'any 200' }, 'deliveries', /line 1: “200” is no effect.*slow=5/],
+  ['redox-config', { deliveries: 'delay' }, 'deliveries', /delay and speed are numbers/],
+  ['redox-config', { deliveries: 'any 503 often' }, 'deliveries', /“often” is not a count/],
+  ['redox-config', { deliveries: 'nonsense', environment: 'REDOX_STAGE', environmentType: 'env' }],
   ['redox-config', { faults: 'nonsense', environment: 'REDOX_STAGE', environmentType: 'env' }],
 ]

@@ -80,6 +80,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   // Settings of the sandbox, for which there are other tests.
   faults: fc.constant(''),
   subscribed: fc.constant(''),
+  deliveries: fc.constant(''),
   auth: choices,
   clientId: texts,
   keyId: texts,

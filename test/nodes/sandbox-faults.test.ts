@@ -1,5 +1,6 @@
 /** Fault plan of a redox-config node: applies to the node's connection only, and starts again when the node starts. */
 import assert from 'node:assert/strict'
+import { eventually } from '../lib/eventually'
 import { sandbox, useNodeRed } from '../lib/flow'
 import { FHIR_RESULT, fileMessage, NOTE, PHOTO, start } from '../lib/send-nodes'
 
@@ -81,6 +82,26 @@ describe('faults of the sandbox', () => {
     const flow = await start(NOTE, {}, { environment: 'Staging', faults: 'nonsense' })
     const { message } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
     assert.doesNotMatch(message, /fault/)
+  })
+})
+
+describe('delivery plan of a connection', () => {
+  useNodeRed()
+  const delivered = async (): Promise<string[]> =>
+    (await sandbox()).received.flatMap(({ deliveries }) => deliveries.map(({ status }) => status))
+
+  it('applies to the connection that has it', async () => {
+    await (await start(NOTE, {}, { deliveries: 'delay 0\nany refuse once' })).send(photo())
+    await eventually('refused', async () => (await delivered())[0] === 'failed')
+    await (await start(NOTE, {}, { deliveries: 'delay 0' })).send(photo())
+    await eventually('delivered', async () => (await delivered())[1] === 'succeeded')
+  })
+
+  it('that cannot be parsed yields REDOX_CONFIGURATION', async () => {
+    const flow = await start(NOTE, {}, { deliveries: 'any 503\nany sometimes' })
+    const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
+    assert.match(message, /^Delivery plan is not valid\. Line 2 of the delivery plan: "sometimes"/)
+    assert.equal((cause as { field?: string }).field, 'deliveries')
   })
 })
 

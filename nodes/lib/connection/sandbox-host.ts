@@ -10,7 +10,7 @@ let shared: Promise<Sandbox> | undefined
 let users = 0
 let linger: NodeJS.Timeout | undefined
 
-export type SandboxChange = 'started' | 'received' | 'fault' | 'ended'
+export type SandboxChange = 'started' | 'received' | 'delivery' | 'fault' | 'ended'
 const listeners = new Set<(change: SandboxChange) => void>()
 
 /**
@@ -49,6 +49,7 @@ async function start(): Promise<Sandbox> {
   started.unref()
   // The sandbox discards these event listeners when it closes, so they need not be removed.
   started.onReceived(() => notifyListeners('received'))
+  started.onDelivery(() => notifyListeners('delivery'))
   started.onFault(() => notifyListeners('fault'))
   notifyListeners('started')
   return started
@@ -67,21 +68,30 @@ export interface SandboxAccess {
   leave(): Promise<void>
 }
 
+/** Settings of a redox-config node for the sandbox. */
+export interface SandboxSettings {
+  /** Fault plan. */
+  faults?: string | undefined
+  /** Destination ids separated by line breaks, spaces, commas or semicolons; empty: all. */
+  subscribed?: string | undefined
+  /** Delivery plan. */
+  deliveries?: string | undefined
+}
+
 /**
- * Acquires the sandbox like {@link acquireSandbox}. If faults are to be simulated or some destinations are not
- * subscribed, the connection gets its own listening port, so that other connections are not affected.
- * @param faults fault plan
- * @param subscribed destination ids separated by line breaks, spaces, commas or semicolons; empty: all
+ * Acquires the sandbox like {@link acquireSandbox}. If the connection has a plan, or some destinations are not
+ * subscribed, it gets its own listening port, so that other connections are not affected.
  * @throws RedoxError REDOX_CONFIGURATION for an invalid plan or list
  */
-export async function openSandboxAccess(faults = '', subscribed = ''): Promise<SandboxAccess> {
-  const destinations = destinationIds(subscribed)
+export async function openSandboxAccess(settings: SandboxSettings): Promise<SandboxAccess> {
+  const { faults = '', deliveries = '' } = settings
+  const destinations = destinationIds(settings.subscribed ?? '')
   try {
     const sandbox = await acquireSandbox()
-    if (faults.trim() === '' && destinations.length === 0) {
+    if ((faults + deliveries).trim() === '' && destinations.length === 0) {
       return { sandbox, leave: async () => releaseSandbox() }
     }
-    const listener = await openListener(sandbox, faults, destinations)
+    const listener = await openListener(sandbox, { faults, deliveries }, destinations)
     const { oauthKey, legacyKey, platform } = sandbox
     return {
       sandbox: { endpoints: listener.endpoints, oauthKey, legacyKey, platform },
@@ -102,12 +112,17 @@ function destinationIds(list: string): string[] {
   throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'subscribed' })
 }
 
-async function openListener(sandbox: Sandbox, faults: string, destinations: string[]): Promise<Door> {
-  const { FaultPlanError } = await import('../../../src/sandbox/index.js')
-  return sandbox.openListener(faults, destinations).catch((error: unknown) => {
-    if (!(error instanceof FaultPlanError)) throw error
-    const message = `Fault plan is not valid. ${error.message}`
-    throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'faults' })
+async function openListener(
+  sandbox: Sandbox,
+  { faults, deliveries }: Record<'faults' | 'deliveries', string>,
+  destinations: string[],
+): Promise<Door> {
+  const { DeliveryPlanError, FaultPlanError } = await import('../../../src/sandbox/index.js')
+  return sandbox.openListener(faults, destinations, deliveries).catch((error: unknown) => {
+    const isDelivery = error instanceof DeliveryPlanError
+    if (!isDelivery && !(error instanceof FaultPlanError)) throw error
+    const message = `${isDelivery ? 'Delivery' : 'Fault'} plan is not valid. ${error.message}`
+    throw new RedoxError('REDOX_CONFIGURATION', message, { field: isDelivery ? 'deliveries' : 'faults' })
   })
 }
 

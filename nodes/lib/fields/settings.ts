@@ -70,6 +70,7 @@ export const settings = table('redox-config', 1, [
   ]),
   ...section('sandbox', { when: SANDBOX }, [
     { name: 'faults', kind: 'text', icon: 'bolt', lines: true, checks: ['faultPlan'] },
+    { name: 'deliveries', kind: 'text', icon: 'truck', lines: true, checks: ['deliveryPlan'] },
     { name: 'subscribed', kind: 'text', icon: 'list', lines: true, checks: ['destinationId'] },
   ]),
   ...section('machine', [
