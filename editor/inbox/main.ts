@@ -3,8 +3,7 @@ import type { InboxList, InboxNews, SimulatedFault } from '../../src/shared/inbo
 import { element, folded, icon } from '../tab/elements'
 import { time } from '../tab/formats'
 import { RequestError } from '../tab/request'
-import type { Row } from '../tab/sidebar-tab'
-import { messageRow } from './message-row'
+import { messageRow, type InboxRow } from './message-row'
 import { ask, may, notice, tab, text } from './tab'
 
 /** Highest number that is shown on the tab's icon. */
@@ -14,7 +13,7 @@ const isForbidden = (failure: unknown): boolean => failure instanceof RequestErr
 
 class InboxTab {
   readonly content = element('div')
-  readonly #rows = new Map<string, Row>()
+  readonly #rows = new Map<string, InboxRow>()
   readonly #count = element('span', 'redox-inbox-count')
   readonly #clear = element('button', 'red-ui-sidebar-header-button')
   readonly #scroll = element('div', 'redox-tab-scroll')
@@ -67,6 +66,7 @@ class InboxTab {
     this.#faults.show(faults)
     const ids = messages.map(({ id }) => id)
     for (const id of [...this.#rows.keys()].filter((known) => !ids.includes(known))) this.#remove(id)
+    for (const { id, deliveries } of messages) this.#rows.get(id)?.show(deliveries)
     // Rows are only added at the top, so that opened rows stay unchanged.
     const fresh = messages.reverse().filter(({ id }) => !this.#rows.has(id))
     if (fresh.length > 0 && !this.#items.querySelector('.redox-tab-details')) this.#scroll.scrollTop = 0

@@ -6,8 +6,9 @@ import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 import { adminRoutes, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
 import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/connection/sandbox-host'
-import type { DeliveredFile, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
+import type { DeliveredFile, Delivery, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
 import type {
+  InboxDelivery,
   InboxFile,
   InboxList,
   InboxMessage,
@@ -147,10 +148,15 @@ function summary({
   destinations,
   ...rest
 }: ReceivedMessage): InboxMessage {
-  const { patient, document, files, fault } = rest
+  const { patient, document, files, fault, deliveries } = rest
   const line = { id, at, api, operation, environment, destinations, patient, document, fault }
-  return { ...line, files: files.map(described) }
+  return { ...line, files: files.map(described), deliveries: deliveries.map(shownDelivery) }
 }
+
+const shownDelivery = ({ destination, logId, status, attempts, problem }: Delivery): InboxDelivery => ({
+  ...{ destination, logId, status, attempts },
+  ...(problem !== undefined && { problem }),
+})
 
 /**
  * Returns the description of a file. `shown` is the MIME type for display, or null if the file can only be downloaded.

@@ -17,6 +17,17 @@ export interface InboxFile {
   shown: string | null
 }
 
+/** Delivery of a message to one of its destinations, as the sandbox plays it. */
+export interface InboxDelivery {
+  destination: string
+  logId: string
+  status: 'pending' | 'succeeded' | 'failed' | 'filtered'
+  /** Number of attempts so far. */
+  attempts: number
+  /** Why the latest attempt did not succeed. `code`: HTTP status of the destination. */
+  problem?: { stage: 'filter' | 'request'; code?: number; reason: string } | undefined
+}
+
 /** A message in the list of received messages. */
 export interface InboxMessage {
   id: string
@@ -31,6 +42,8 @@ export interface InboxMessage {
   /** Name of the fault that was simulated for the request, as written in the fault plan. */
   fault?: string | undefined
   files: InboxFile[]
+  /** Deliveries, in the order of the destinations. */
+  deliveries: InboxDelivery[]
 }
 
 /** Response of `GET redox/inbox/:id`. */

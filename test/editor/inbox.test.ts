@@ -257,6 +257,32 @@ describe('inbox in the editor', function () {
     await client.deploy()
   })
 
+  it('shows live what became of each delivery, with stage and reason', async () => {
+    const to = 'redox-fhir-sandbox'
+    await client.deploy('', `delay 0; ${to} slow=3 once; ${to} refuse once; ${to} filter once`)
+    await showTab(page, 'inbox')
+    await client.press({ bytes: PNG, filename: 'slow.png' })
+    await line(page, 'slow.png').getByText('Delivery pending').waitFor()
+    await line(page, 'slow.png').click()
+    const deliveries = details(page).getByRole('list', { name: 'Deliveries' }).getByRole('listitem')
+    await deliveries.getByText(/^redox-fhir-sandbox: Delivery pending · 1 attempt · log /).waitFor()
+    await deliveries.getByText(/^redox-fhir-sandbox: Delivered · 1 attempt · log /).waitFor()
+    await line(page, 'slow.png').getByText('Delivered', { exact: true }).waitFor()
+    await line(page, 'slow.png').click()
+
+    await client.press({ bytes: PNG, filename: 'refused.png' })
+    await line(page, 'refused.png').getByText('Delivery failed').waitFor()
+    await line(page, 'refused.png').click()
+    await deliveries.getByText(/stage: request, the destination answered with 400 \(.* refused/).waitFor()
+    await checkContrast(tab(page), '.redox-inbox-delivery', '.redox-inbox-deliveries li')
+    await editor.screenshot('inbox-deliveries')
+    await line(page, 'refused.png').click()
+    await client.press({ bytes: PNG, filename: 'filtered.png' })
+    await line(page, 'filtered.png').getByText('Filtered, not delivered').waitFor()
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    await client.deploy()
+  })
+
   it('is cleared by a button, and revokes all URLs', async () => {
     await showTab(page, 'inbox')
     await countUrls(page)
@@ -349,7 +375,7 @@ const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__u
 
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
-  const inDetails = ['dt', 'dd', 'summary'].map((part) => `.redox-tab-details ${part}`)
+  const inDetails = ['dt', 'dd', 'summary', 'li'].map((part) => `.redox-tab-details ${part}`)
   const own = ['.redox-inbox-name', '.redox-inbox-count']
   await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...inDetails)
 }

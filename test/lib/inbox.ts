@@ -74,10 +74,13 @@ export class InboxClient extends AdminClient {
   /**
    * Deploys the flow.
    * @param faults fault plan of the connection
+   * @param deliveries delivery plan of the connection
    */
-  async deploy(faults = ''): Promise<void> {
+  async deploy(faults = '', deliveries = ''): Promise<void> {
     await this.deployFlows(
-      INBOX_FLOW.map((node) => ('environment' in node ? { ...node, faults, attempts: '1' } : node)),
+      INBOX_FLOW.map((node) =>
+        'environment' in node ? { ...node, faults, deliveries, attempts: '1' } : node,
+      ),
     )
   }
 

@@ -68,7 +68,17 @@ describe('sandbox inbox', function () {
       )
       const [{ files, ...line }] = messages as [InboxMessage]
       assert.deepEqual(Object.keys(line).sort(), [
-        ...['api', 'at', 'destinations', 'document', 'environment', 'id', 'operation', 'patient'],
+        ...[
+          'api',
+          'at',
+          'deliveries',
+          'destinations',
+          'document',
+          'environment',
+          'id',
+          'operation',
+          'patient',
+        ],
       ])
       assert.match(line.patient, /Quuxworth.*1931-07-19.*ZX81-7745/)
       assert.match(line.document, /second\.png/)
