@@ -7,7 +7,7 @@ import type { Delivery, ReceivedMessage, RequestRecord, Sandbox, SandboxOptions 
 const profileLines = Object.entries(PROFILES).map(([name, { about }]) => `    ${name.padEnd(24)} ${about}`)
 
 const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--profile <name>] [--faults <plan>]
-                     [--deliveries <plan>]
+                     [--deliveries <plan>] [--log-shape stages]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-sandbox …
 
 Simulates Redox on 127.0.0.1. It checks and keeps messages, and plays their delivery. Press Ctrl+C to stop it.
@@ -17,9 +17,11 @@ Simulates Redox on 127.0.0.1. It checks and keeps messages, and plays their deli
   --profile <name>  settles what is not known of Redox, see below
   --faults <plan>   which requests fail, and how: rules of where, what and how often, separated by ";" or line
                     breaks, such as: --faults "token 503 2x; endpoint reset-after-accept 20%"
-  --deliveries <plan>  what becomes of accepted messages: rules of destination, what and how often, such as:
+  --deliveries <plan>
+                    what becomes of accepted messages: rules of destination, what and how often, such as:
                     --deliveries "delay 5; my-ehr refuse once; any 503 20%"
-  --log-shape stages  the Platform API answers with the older shape of a log
+  --log-shape stages
+                    gives logs of the Platform API their older shape
   --help            prints this text
 
 Profiles, to try redox-check. With a profile, blob uploads have a port of their own.

@@ -122,6 +122,7 @@ export const FAULT_CASES: FaultCase[] = [
   row('errors-inside',   final('AUTHENTICATION'),  final('REJECTED'),     final('REJECTED'), { words: '200 that contains errors' }),
   row('issues',          undefined,                undefined,             final('REJECTED'), { words: '200, and the destination refused' }),
   row('partial',         undefined,                undefined,             final('PARTIAL', 1)),
+  row('failed-later',    undefined,                undefined,             delivered, { words: 'the destination refuses it when it is delivered' }),
   { plan: 'no-subscription', endings: { endpoint: final('REJECTED') } },
   row('no-location',     final('AUTHENTICATION', 1), final('REJECTED', 1), delivered, { words: 'a success without token or reference' }),
 ]

@@ -375,7 +375,7 @@ const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__u
 
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
-  const inDetails = ['dt', 'dd', 'summary'].map((part) => `.redox-tab-details ${part}`)
+  const inDetails = ['dt', 'dd', 'summary', 'li'].map((part) => `.redox-tab-details ${part}`)
   const own = ['.redox-inbox-name', '.redox-inbox-count']
   await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...inDetails)
 }

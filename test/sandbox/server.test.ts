@@ -258,6 +258,8 @@ describe('command redox-sandbox', () => {
       ['--profile', 'unknown'],
       ['--profile', 'constructor'],
       ['--faults', 'any'],
+      ['--deliveries', 'any'],
+      ['--log-shape', 'other'],
       ['--other'],
       ['word'],
     ]) {
@@ -328,6 +330,33 @@ describe('command redox-sandbox', () => {
     const [, url] = await until(/Redox sandbox at (\S+)[^]*Legacy secret/)
     assert.equal((await fetch(`${url}/auth/authenticate`, { method: 'POST' })).status, 503)
     await until(/\n\S+Z fault 503 on token, not accepted\n/)
+  })
+
+  it('prints what became of a delivery, by the plan, without patient data', async () => {
+    const child = spawn(process.execPath, [
+      CLI,
+      '--deliveries',
+      'delay 0; any refuse',
+      '--log-shape',
+      'stages',
+    ])
+    serving = child
+    let out = ''
+    child.stdout.on('data', (data: Buffer) => (out += data.toString()))
+    const until = (pattern: RegExp): Promise<void> => eventually(String(pattern), () => pattern.test(out))
+    await until(/User-level key for the Platform API[^]*-----END PRIVATE KEY-----/)
+    const [, url, apiKey, secret] =
+      /Redox sandbox at (\S+)[^]*Legacy API key +(\S+)\nLegacy secret +(\S+)/.exec(out)!
+    const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      })
+    const { accessToken } = (await (await post('/auth/authenticate', { apiKey, secret })).json()) as Json
+    await post('/endpoint', notes(PDF.toString('base64')), bearer(accessToken))
+    await until(/Z delivery to [\w-]+: failed \(request: The destination refused the message\)\n/)
+    assert.doesNotMatch(out, /Doe|0000000001/)
   })
 
   it('lets a process end after unref, also with an open connection', async () => {
