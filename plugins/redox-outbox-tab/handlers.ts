@@ -18,10 +18,20 @@ import type {
   DirectMessagesResponse,
   MessageDetails,
   MessagesResponse,
+  MessageSummary,
   OverviewResponse,
   StrandedResponse,
 } from '../../src/shared/outbox-api'
-import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
+import { labelsOf, namesOf, operationOf, type NameOf } from './content-facts'
+import {
+  connectionSummary,
+  destinationNameIn,
+  durableConnection,
+  iso,
+  outboxOf,
+  strandedSummary,
+  wallTime,
+} from './connections'
 import { directMessages, directSummaries } from './direct'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given } from '../../nodes/lib/queue/request-schemas'
@@ -61,7 +71,7 @@ export const HANDLERS = {
    * have ended.
    */
   direct: async ({ connection }: OutboxRequest): Promise<DirectMessagesResponse> =>
-    directMessages(directConnections.get(connection)),
+    directMessages(directConnections.get(connection), labelsOf(connection)),
 
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
@@ -70,16 +80,19 @@ export const HANDLERS = {
     const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
+    const nameOf = await namesOf(connection, outbox)
     return {
-      messages: messages.map((message) => messageSummary(outbox, message)),
+      messages: await Promise.all(messages.map((message) => listed(message, outbox, nameOf))),
       ...(next !== undefined && { next }),
     }
   },
 
   message: async ({ connection, id, isVisitor }: OutboxRequest): Promise<MessageDetails> => {
     const outbox = outboxOf(connection)
-    const details = await messageDetails(outbox, await messageOf(outbox, id))
-    return { ...details, ...(isVisitor && { contentIsClosed: true }) }
+    const message = await messageOf(outbox, id)
+    const details = await messageDetails(outbox, message)
+    const named = destinationNameIn(await namesOf(connection, outbox), message)
+    return { ...details, ...named, ...(isVisitor && { contentIsClosed: true }) }
   },
 
   /** Returns the content of a message, after user and reason were written to the audit log. */
@@ -172,6 +185,16 @@ async function find(
   const { state } = filter
   const criteria = await criteriaOf(sealedStore, given(filter))
   return sealedStore.store.find(given({ ...criteria, state, after, newestFirst: order === 'newest', limit }))
+}
+
+/** Returns the data of a message in the list. */
+async function listed(message: StoredMessage, outbox: Outbox, nameOf: NameOf): Promise<MessageSummary> {
+  const operation = await operationOf(outbox, message)
+  return {
+    ...messageSummary(outbox, message),
+    ...destinationNameIn(nameOf, message),
+    ...(operation !== undefined && { operation }),
+  }
 }
 
 const more = (found: number): AdminRefusal =>

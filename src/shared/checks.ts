@@ -28,6 +28,7 @@ export const CHECKS = [
   'storeKey',
   'storeUrl',
   'storeSchema',
+  'destinationNames',
 ] as const
 
 export type Check = (typeof CHECKS)[number]
