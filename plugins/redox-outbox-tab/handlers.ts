@@ -21,6 +21,7 @@ import type {
   MessageSummary,
   OverviewResponse,
   StrandedResponse,
+  TryNowResponse,
 } from '../../src/shared/outbox-api'
 import { labelsOf, namesOf, operationOf, type NameOf } from './content-facts'
 import {
@@ -136,15 +137,16 @@ export const HANDLERS = {
     return { ...result, ...(next !== undefined && { next }) }
   },
 
-  pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
-    const { destination, action, reason } = parse('pause', body)
+  destinations: async ({ connection, body, who }: OutboxRequest): Promise<TryNowResponse | void> => {
+    const { destination, action, reason } = parse('destinations', body)
     const { store, sender } = outboxOf(connection)
-    if (!(await isKnownDestination(store, destination)))
+    if (destination !== undefined && !(await isKnownDestination(store, destination)))
       throw new AdminRefusal(
         404,
         'not_found',
         'No message is waiting for this destination, and it is not paused.',
       )
+    if (action === 'try-now') return { due: await sender.tryNow(destination, { who, reason }) }
     await store.pause(destination, action === 'pause', { who, reason, now: store.clock.now() })
     sender.retryNow()
   },

@@ -274,6 +274,19 @@ export interface PauseRequest {
   reason: string
 }
 
+/** Body of `POST redox/outbox/:connection/destinations` that ends the wait for the next attempt. */
+export interface TryNowRequest {
+  /** undefined: all destinations */
+  destination?: string
+  action: 'try-now'
+  reason: string
+}
+
+export interface TryNowResponse {
+  /** number of messages that would have been due later */
+  due: number
+}
+
 /** Body of `POST redox/outbox/stranded/:store`. */
 export type StrandedRequest =
   | { action: 'discard'; reason: string }

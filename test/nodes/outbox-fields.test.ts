@@ -131,6 +131,7 @@ describe('fields in the answers of the outbox', function () {
     await failedOnce(first)
     const behind = (await admin.accept({ documentId: 'doc-4' }))['id'] as string
     assert.equal((await admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
+    note('destinations', await decided(`${at}/destinations`, { action: 'try-now' }))
     await overview()
     await list()
     for (const id of [delivered, refused, first, behind]) await one(id)
