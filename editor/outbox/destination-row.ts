@@ -3,7 +3,7 @@ import { button, element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { askReason } from './reason-form'
 import { may, text } from './tab'
-import { destinationName, shortId } from './words'
+import { destinationId, destinationName, sentenceOf, shortId } from './words'
 
 /** Data of a destination that a row shows. */
 export type ShownDestination = Pick<
@@ -28,7 +28,8 @@ export class DestinationRow {
     private readonly destination: string,
     private readonly options: DestinationOptions,
   ) {
-    this.#name = element('button', 'redox-outbox-destination-name', destinationName(destination))
+    this.#name = element('button', 'redox-outbox-destination-name')
+    this.#name.title = destinationId(destination)
     this.#name.type = 'button'
     this.#name.addEventListener('click', () => options.onChoose(destination))
     const about = element('div')
@@ -50,6 +51,7 @@ export class DestinationRow {
   update(shown: ShownDestination, isChosen: boolean): void {
     const { open, oldest, paused } = shown
     this.#isPaused = paused
+    write(this.#name, destinationName(this.destination))
     this.#tellStopped(shown)
     const since = oldest && text('destination.oldest', { age: age(oldest) })
     write(this.#small, [text('destination.open', { count: open }), since].filter(Boolean).join(' · '))
@@ -68,7 +70,8 @@ export class DestinationRow {
         ? undefined
         : text('destination.blockedPatients', { count: blockedPatients })
     const blocked =
-      blockedBy && text('destination.blocked', { id: shortId(blockedBy.id), reason: blockedBy.reason })
+      blockedBy &&
+      text('destination.blocked', { id: shortId(blockedBy.id), reason: sentenceOf(blockedBy.reason) })
     const why = isPaused ? text('destination.paused') : (blocked ?? patients ?? '')
     if (this.#stopped.textContent === why) return
     this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), why]))

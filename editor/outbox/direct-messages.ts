@@ -3,7 +3,7 @@ import { button, element, icon, write } from '../tab/elements'
 import { age, time } from '../tab/formats'
 import { KeyedRows } from './keyed-rows'
 import { ask, text } from './tab'
-import { destinationName, DIRECT_ICONS, failureText, shortId } from './words'
+import { destinationId, destinationName, DIRECT_ICONS, failureText, rememberNames, shortId } from './words'
 
 /** Messages of direct delivery, with one section for each connection that has such messages. */
 export class DirectMessageSections {
@@ -18,6 +18,7 @@ export class DirectMessageSections {
     const loaded = await Promise.all(
       connections.map(async (connection) => ({ connection, answer: await messagesOf(connection) })),
     )
+    for (const { answer } of loaded) rememberNames(answer?.messages)
     // The last message of a connection may have ended since the connections were requested.
     const shown = loaded.filter(({ answer }) => answer?.total !== 0)
     this.block.hidden = shown.length === 0
@@ -100,11 +101,12 @@ class DirectMessageRow {
   }
 
   update(message: DirectMessageSummary): void {
-    const { state, destination } = message
+    const { state, operation, destination } = message
     const shown = text(`direct.state.${state}`)
     if (this.#state.textContent !== shown)
       this.#state.replaceChildren(icon(DIRECT_ICONS[state]), element('span', '', shown))
-    write(this.#destination, directDestination(destination))
+    write(this.#destination, [operation, directDestination(destination)].filter(Boolean).join(' · '))
+    this.#destination.title = isUpload(destination) ? '' : destinationId(destination)
     write(this.#small, detailsOf(message))
   }
 }
@@ -130,5 +132,9 @@ function areOfSandbox({ messages }: DirectMessagesResponse, count: number): bool
 
 function directDestination(destination: string | undefined): string {
   if (destination === undefined) return text('direct.noDestination')
-  return destination === 'upload' ? text('direct.upload') : destinationName(destination)
+  return isUpload(destination) ? text('direct.upload') : destinationName(destination)
 }
+
+/** Returns true for an upload, and for a destination that is not known yet. */
+const isUpload = (destination: string | undefined): destination is 'upload' | undefined =>
+  destination === undefined || destination === 'upload'

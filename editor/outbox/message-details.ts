@@ -2,7 +2,7 @@
 import type { MessageDetails, MessageOutcome } from '../../src/shared/outbox-api'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
-import { destinationName, shortId, userName } from './words'
+import { destinationId, destinationName, shortId, userName } from './words'
 
 /** Returns the facts about the result of a message. */
 export function outcomeOf({ delivery, error, unreadable }: MessageDetails): HTMLElement {
@@ -21,7 +21,7 @@ export function aboutMessage(message: MessageDetails): HTMLElement {
   const ended = message.state === 'parked' ? 'parkedSince' : 'ended'
   return tab.facts([
     ['decision', decision && `${userName(decision.who)}: ${decision.reason}`],
-    ['destination', destinationName(message.destination)],
+    ['destination', [...new Set([destinationName(message.destination), destinationId(message.destination)])]],
     ['operation', message.operation],
     ['environment', message.environment],
     ['identifiers', Object.entries(identifiers).map(([name, value]) => `${name}: ${value}`)],

@@ -6,7 +6,7 @@ import type { Row } from '../tab/sidebar-tab'
 import { actionButtons, type OnDecided } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, notice, tab, text } from './tab'
-import { destinationName, ICONS, reasonText, shortId } from './words'
+import { destinationId, destinationName, ICONS, shortId, stateText } from './words'
 
 /** Elements of an open message's details, from top to bottom. */
 interface Details {
@@ -21,7 +21,7 @@ interface Details {
 /** Row of the message list. While the row is open, the details of the message are shown below its line. */
 export class MessageRow {
   readonly #state = element('span', 'redox-outbox-state redox-tab-strong')
-  readonly #destination = element('span')
+  readonly #operation = element('span')
   readonly #small = element('span', 'redox-tab-small')
   readonly #row: Row
   #message: MessageSummary
@@ -39,7 +39,7 @@ export class MessageRow {
     this.#message = first
     this.#row = tab.row({
       id: first.id,
-      parts: [this.#state, this.#destination, this.#small],
+      parts: [this.#state, this.#operation, this.#small],
       fill: (place) => void this.#fill(place),
       forget: () => (this.#details = undefined),
     })
@@ -52,13 +52,16 @@ export class MessageRow {
 
   update(message: MessageSummary): void {
     this.#message = message
-    const { id, state, destination, reason, acceptedAt, attempts } = message
-    const shown = [text(`state.${state}`), reason && reasonText(reason)].filter(Boolean).join(' · ')
+    const { id, state, operation, destination, reason, acceptedAt, attempts } = message
+    const shown = stateText(state, reason)
     if (this.#state.textContent.trim() !== shown)
       this.#state.replaceChildren(icon(ICONS[state]), element('span', '', shown))
-    write(this.#destination, destinationName(destination))
+    write(this.#operation, [operation, destinationName(destination)].filter(Boolean).join(' · '))
+    this.#operation.title = destinationId(destination)
     const accepted = text('accepted', { age: age(acceptedAt) })
-    write(this.#small, [shortId(id), accepted, text('attempts', { count: attempts })].join(' · '))
+    const code = reason?.startsWith('REDOX_') ? reason : undefined
+    const small = [shortId(id), accepted, text('attempts', { count: attempts }), code]
+    write(this.#small, small.filter(Boolean).join(' · '))
     const isNew = JSON.stringify(message) !== this.#known
     this.#known = JSON.stringify(message)
     const place = this.#row.place()

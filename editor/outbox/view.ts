@@ -22,7 +22,7 @@ import { SearchForm, type Searched } from './search-form'
 import { StateFilters, type StateFilter } from './state-filters'
 import { StrandedStores } from './stranded-stores'
 import { ask, may, tab, text } from './tab'
-import { NONE, OPEN } from './words'
+import { NONE, OPEN, rememberNames } from './words'
 
 const REFRESH_MS = 3_000
 const PAGE = 50
@@ -189,6 +189,7 @@ export class OutboxView {
       this.#wanted = { ...this.#wanted, connection: connection?.id, state: undefined }
     this.#show(connection, connections)
     this.#open = connection?.counts && connection
+    rememberNames(connection?.destinations)
     this.#stranded.update(stranded)
     if (!connection?.counts) return this.#clear()
     if (this.#wanted.state === undefined)
@@ -199,6 +200,7 @@ export class OutboxView {
     const chosen = this.#wanted
     const found = await this.#loadMessages()
     if (chosen !== this.#wanted) return
+    rememberNames(found.messages)
     this.#messages.show(found)
     this.#search.suggest(found.messages)
   }

@@ -43,25 +43,57 @@ export const ACTIONS: Record<MessageState, Action[]> = {
 /** Actions that a user can choose for many messages in different states. */
 export const ACTIONS_FOR_ALL: Action[] = ['resend', 'extend', 'mark-delivered', 'discard']
 
+/** Names of destinations in the last answers of the server. */
+const names = new Map<string, string>()
+
+/** Remembers the names in an answer of the server, and forgets the names that are no longer in it. */
+export function rememberNames(
+  answers: readonly { destination?: string; destinationName?: string }[] | undefined,
+): void {
+  for (const { destination, destinationName: name } of answers ?? []) {
+    if (destination === undefined) continue
+    if (name === undefined) names.delete(destination)
+    else names.set(destination, name)
+  }
+}
+
 /**
- * Returns the display name of a destination such as `fhir a-slug` or `datamodel ID ID`, with the API as named in the
- * dialogs.
+ * Returns the display name of a destination such as `fhir a-slug` or `datamodel ID ID`: its name, or else its IDs, with
+ * the API as named in the dialogs.
  */
 export function destinationName(destination: string): string {
-  const [api, ...names] = destination.split(' ')
-  return [api === 'fhir' ? text('api.fhir') : text('api.datamodel'), ...names].join(' ')
+  const name = names.get(destination)
+  return name === undefined ? destinationId(destination) : `${name} (${apiOf(destination)})`
 }
+
+/** Returns the API and the IDs or the slug of a destination. */
+export const destinationId = (destination: string): string =>
+  [apiOf(destination), ...destination.split(' ').slice(1)].join(' ')
+
+const apiOf = (destination: string): string =>
+  destination.startsWith('fhir ') ? text('api.fhir') : text('api.datamodel')
 
 export const shortId = (id: string): string => id.slice(0, 8)
 
 export const userName = (who: string): string => (who === 'anonymous' ? text('anonymous') : who)
 
 /**
- * Returns the text for the reason of a message's state.
+ * Returns a text for the state of a message and its reason.
  * @param reason error code, or the action that ended the message
  */
-export const reasonText = (reason: string): string =>
-  reason === 'mark-delivered' || reason === 'discard' ? text(`decided.${reason}`) : reason
+export function stateText(state: MessageState, reason: string | undefined): string {
+  const shown = text(`state.${state}`)
+  if (reason === undefined) return shown
+  const isAction = reason === 'mark-delivered' || reason === 'discard'
+  return isAction ? `${shown} · ${text(`decided.${reason}`)}` : `${shown}: ${sentenceOf(reason)}`
+}
+
+/** Returns a sentence that says in the user's language why a message waits or is parked; the code if there is none. */
+export function sentenceOf(code: string): string {
+  const sentence = text(`why.${code}`)
+  // For a missing text, the catalogue returns its key.
+  return sentence.endsWith(`.${code}`) ? code : sentence
+}
 
 /** Returns the text that a node's status shows for an error code, followed by the code in parentheses. */
 export const failureText = (code: string): string => `${textOfDialogs(`status.error.${code}`)} (${code})`

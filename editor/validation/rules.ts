@@ -12,6 +12,7 @@ import {
   VARIABLE,
 } from '../../src/shared/formats'
 import { acceptedTypesIn, PROVABLE_TYPES, unprovableType } from '../../src/shared/accepted-types'
+import { areDestinationNames } from '../../src/shared/destination-names'
 import { isLikeLoinc, isLoinc, isLoincSystem } from '../../src/shared/loinc'
 import type { Check } from '../../src/shared/checks'
 import {
@@ -185,6 +186,10 @@ export const RULES: Record<Check, Rule> = {
   storeKey: ofStore((key) => key.length >= MIN_STORE_KEY_LENGTH),
   storeUrl: ofStore(isDatabaseUrl),
   storeSchema: unlessBlank((value) => isSchemaName(value.trim()), 'storeSchema'),
+  destinationNames: unlessBlank(
+    (value) => VARIABLE.test(value) || areDestinationNames(value),
+    'destinationNames',
+  ),
   uuid: unlessBlank((value) => UUID.test(value), 'uuid'),
   date: unlessBlank(isDay, 'date'),
   dateTime: unlessBlank((value) => DATE_TIME.test(value), 'dateTime'),

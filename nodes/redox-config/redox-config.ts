@@ -9,6 +9,7 @@ import type {
 } from '../lib/connection/connection'
 import { registerEditorRoutes } from '../lib/editor/editor-routes'
 import { registerMonitoring } from '../lib/monitoring/monitoring-routes'
+import { labelDestinations } from '../lib/connection/destination-names'
 import { DurableConnection } from '../lib/connection/durable-connection'
 import { migrated } from '../lib/runtime/migrations'
 import { networkOf, UNVERIFIED } from '../lib/connection/network'
@@ -90,6 +91,7 @@ export = function register(RED: NodeAPI): void {
     const durable = new DurableConnection(RED, this, () => this.connection())
 
     const { id } = this
+    const removeLabels = labelDestinations(id, saved.destinationNames)
     const enterSandbox = async ({
       faults,
       subscribed,
@@ -116,6 +118,7 @@ export = function register(RED: NodeAPI): void {
     else durable.forgetParkedCount()
 
     this.on('close', (removed: boolean, done: () => void) => {
+      removeLabels()
       const within = isDeploying() ? undefined : closeWithinMs(RED)
       // The send nodes limit how long their own messages continue. Sockets and sandbox stay open until these have
       // ended.

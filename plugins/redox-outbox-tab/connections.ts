@@ -6,6 +6,7 @@ import { toWallTime } from '../../src/queue/store-clock'
 import type { ListedStore } from '../../src/queue/list-stores'
 import type { DestinationState } from '../../src/queue/types'
 import type { ConnectionSummary, DestinationSummary, StrandedStoreSummary } from '../../src/shared/outbox-api'
+import { namesOf, type NameOf } from './content-facts'
 import { AdminRefusal } from './refusal'
 
 const HOUR_MS = 3_600_000
@@ -44,6 +45,7 @@ export async function connectionSummary(
   try {
     const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.destinations()])
     const { bytes, limit } = outbox.sender.usage
+    const nameOf = await namesOf(id, outbox)
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
     return {
       ...known,
@@ -57,7 +59,7 @@ export async function connectionSummary(
       destinations: [...destinations]
         .sort(byUrgency)
         .slice(0, MAX_DESTINATIONS)
-        .map((state) => destinationSummary(outbox, state)),
+        .map((state) => ({ ...destinationSummary(outbox, state), ...destinationNameIn(nameOf, state) })),
       destinationsInAll: destinations.length,
     }
   } catch (error) {
@@ -82,6 +84,15 @@ function byUrgency(a: DestinationState, b: DestinationState): number {
   const stopped = ({ paused, blockedBy, blockedPatients }: DestinationState): number =>
     paused || blockedBy !== undefined ? 2 : Number(blockedPatients !== undefined)
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
+}
+
+/** Returns the field `destinationName` of an answer: the name of a destination, if it has one. */
+export function destinationNameIn(
+  nameOf: NameOf,
+  { destination }: { destination?: string | undefined },
+): { destinationName?: string } {
+  const name = destination === undefined ? undefined : nameOf(destination)
+  return name === undefined ? {} : { destinationName: name }
 }
 
 const destinationSummary = (

@@ -1,7 +1,8 @@
 /** Messages of direct delivery in the admin API. Contain no patient data. */
 import type { DirectMessage, DirectMessages, UnknownMessage } from '../../src/redox/direct-messages'
 import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/outbox-api'
-import { iso } from './connections'
+import { destinationNameIn, iso } from './connections'
+import type { NameOf } from './content-facts'
 
 const MAX_MESSAGES = 200
 
@@ -11,13 +12,13 @@ export const directSummaries = (connections: ReadonlyMap<string, DirectMessages>
     .map(([id, messages]) => ({ id, name: messages.name, counts: messages.counts() }))
     .filter(({ counts }) => counts.waiting + counts.sending + counts.unknown > 0)
 
-export function directMessages(known: DirectMessages | undefined): DirectMessagesResponse {
+export function directMessages(known: DirectMessages | undefined, nameOf: NameOf): DirectMessagesResponse {
   if (!known) return { total: 0, messages: [] }
   const { messages, total } = known.list(MAX_MESSAGES)
-  return { total, messages: messages.map(directMessageSummary) }
+  return { total, messages: messages.map((message) => directMessageSummary(message, nameOf)) }
 }
 
-function directMessageSummary(message: DirectMessage | UnknownMessage): DirectMessageSummary {
+function directMessageSummary(message: DirectMessage | UnknownMessage, nameOf: NameOf): DirectMessageSummary {
   const { id, state, environment, operation, destination, attempts, reason, acceptedAt, owner } = message
   return {
     id: String(id),
@@ -25,6 +26,7 @@ function directMessageSummary(message: DirectMessage | UnknownMessage): DirectMe
     environment,
     ...(operation !== undefined && { operation }),
     ...(destination !== undefined && { destination }),
+    ...destinationNameIn(nameOf, message),
     attempts,
     ...(reason !== undefined && { reason }),
     acceptedAt: iso(acceptedAt),

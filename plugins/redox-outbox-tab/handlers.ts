@@ -18,10 +18,21 @@ import type {
   DirectMessagesResponse,
   MessageDetails,
   MessagesResponse,
+  MessageSummary,
   OverviewResponse,
   StrandedResponse,
+  TryNowResponse,
 } from '../../src/shared/outbox-api'
-import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
+import { labelsOf, namesOf, operationOf, type NameOf } from './content-facts'
+import {
+  connectionSummary,
+  destinationNameIn,
+  durableConnection,
+  iso,
+  outboxOf,
+  strandedSummary,
+  wallTime,
+} from './connections'
 import { directMessages, directSummaries } from './direct'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given } from '../../nodes/lib/queue/request-schemas'
@@ -61,7 +72,7 @@ export const HANDLERS = {
    * have ended.
    */
   direct: async ({ connection }: OutboxRequest): Promise<DirectMessagesResponse> =>
-    directMessages(directConnections.get(connection)),
+    directMessages(directConnections.get(connection), labelsOf(connection)),
 
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
@@ -70,16 +81,19 @@ export const HANDLERS = {
     const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
+    const nameOf = await namesOf(connection, outbox)
     return {
-      messages: messages.map((message) => messageSummary(outbox, message)),
+      messages: await Promise.all(messages.map((message) => listed(message, outbox, nameOf))),
       ...(next !== undefined && { next }),
     }
   },
 
   message: async ({ connection, id, isVisitor }: OutboxRequest): Promise<MessageDetails> => {
     const outbox = outboxOf(connection)
-    const details = await messageDetails(outbox, await messageOf(outbox, id))
-    return { ...details, ...(isVisitor && { contentIsClosed: true }) }
+    const message = await messageOf(outbox, id)
+    const details = await messageDetails(outbox, message)
+    const named = destinationNameIn(await namesOf(connection, outbox), message)
+    return { ...details, ...named, ...(isVisitor && { contentIsClosed: true }) }
   },
 
   /** Returns the content of a message, after user and reason were written to the audit log. */
@@ -123,15 +137,16 @@ export const HANDLERS = {
     return { ...result, ...(next !== undefined && { next }) }
   },
 
-  pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
-    const { destination, action, reason } = parse('pause', body)
+  destinations: async ({ connection, body, who }: OutboxRequest): Promise<TryNowResponse | void> => {
+    const { destination, action, reason } = parse('destinations', body)
     const { store, sender } = outboxOf(connection)
-    if (!(await isKnownDestination(store, destination)))
+    if (destination !== undefined && !(await isKnownDestination(store, destination)))
       throw new AdminRefusal(
         404,
         'not_found',
         'No message is waiting for this destination, and it is not paused.',
       )
+    if (action === 'try-now') return { due: await sender.tryNow(destination, { who, reason }) }
     await store.pause(destination, action === 'pause', { who, reason, now: store.clock.now() })
     sender.retryNow()
   },
@@ -172,6 +187,16 @@ async function find(
   const { state } = filter
   const criteria = await criteriaOf(sealedStore, given(filter))
   return sealedStore.store.find(given({ ...criteria, state, after, newestFirst: order === 'newest', limit }))
+}
+
+/** Returns the data of a message in the list. */
+async function listed(message: StoredMessage, outbox: Outbox, nameOf: NameOf): Promise<MessageSummary> {
+  const operation = await operationOf(outbox, message)
+  return {
+    ...messageSummary(outbox, message),
+    ...destinationNameIn(nameOf, message),
+    ...(operation !== undefined && { operation }),
+  }
 }
 
 const more = (found: number): AdminRefusal =>

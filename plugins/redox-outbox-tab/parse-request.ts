@@ -46,7 +46,11 @@ const SCHEMAS = {
       limit: z.number().int().min(1).optional(),
     })
     .refine(hasItsHours),
-  pause: z.strictObject({ destination, action: z.enum(['pause', 'resume']), reason }),
+  destinations: z.discriminatedUnion('action', [
+    z.strictObject({ action: z.literal('pause'), destination, reason }),
+    z.strictObject({ action: z.literal('resume'), destination, reason }),
+    z.strictObject({ action: z.literal('try-now'), destination: destination.optional(), reason }),
+  ]),
   stranded: z.discriminatedUnion('action', [
     z.strictObject({
       action: z.literal('give'),
@@ -80,8 +84,9 @@ const USAGE: Record<keyof Schemas, string> = {
   decisions:
     `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +
     `"limit": the most to decide on at once, "after": the "next" of the previous answer }${OTHER_ACCOUNT}`,
-  pause:
-    'Send application/json: { "destination", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
+  destinations:
+    'Send application/json: { "destination", "action": "pause", "resume" or "try-now", "reason": up to 200 characters, on ' +
+    'one line }. With "try-now", no destination means all.',
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
     'be read is renamed. Nothing is removed.',

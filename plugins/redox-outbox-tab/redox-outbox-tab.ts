@@ -60,7 +60,7 @@ function addRoutes(RED: NodeAPI): void {
   routes.get(content, 'redox-outbox.content', contentReadersOnly(RED), answered('content'))
   routes.post('/redox/outbox/:connection/messages/:id', write, answered('decide'))
   routes.post('/redox/outbox/:connection/decisions', write, answered('decisions'))
-  routes.post('/redox/outbox/:connection/destinations', write, answered('pause'))
+  routes.post('/redox/outbox/:connection/destinations', write, answered('destinations'))
   routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))
   routes.post('/redox/outbox/:connection/store', write, answered('store'))
   routes.get('/redox/outbox/:connection/audit', read, answered('audit'))

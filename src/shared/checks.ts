@@ -30,6 +30,7 @@ export const CHECKS = [
   'storeKey',
   'storeUrl',
   'storeSchema',
+  'destinationNames',
 ] as const
 
 export type Check = (typeof CHECKS)[number]

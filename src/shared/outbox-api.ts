@@ -55,6 +55,8 @@ export interface DirectMessageSummary {
   operation?: string
   /** destination: `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing until it is known */
   destination?: string
+  /** name of the destination in the settings of the connection, if it has one */
+  destinationName?: string
   /** number of failed attempts */
   attempts: number
   /** error code of the last failure */
@@ -99,6 +101,8 @@ export interface ConnectionSummary {
 export interface DestinationSummary {
   /** destination: `fhir some-slug`, `datamodel <id> <id>` */
   destination: string
+  /** name of the destination in the settings of the connection or in Redox's answers, if it has one */
+  destinationName?: string
   /** number of messages that are waiting or being sent */
   open: number
   parked: number
@@ -144,11 +148,15 @@ export interface MessagesResponse {
   next?: string
 }
 
-/** Facts of a queued message that are stored unencrypted. */
+/** Facts of a queued message for a list. Contain no patient data. */
 export interface MessageSummary {
   id: string
   state: MessageState
+  /** `Notes:New`, `Bundle`; missing if the content of the message cannot be decrypted */
+  operation?: string
   destination: string
+  /** name of the destination, as in {@link DestinationSummary} */
+  destinationName?: string
   /** number of completed attempts */
   attempts: number
   /** true if the message waits for earlier messages to the same destination */
@@ -264,6 +272,19 @@ export interface PauseRequest {
   destination: string
   action: 'pause' | 'resume'
   reason: string
+}
+
+/** Body of `POST redox/outbox/:connection/destinations` that ends the wait for the next attempt. */
+export interface TryNowRequest {
+  /** undefined: all destinations */
+  destination?: string
+  action: 'try-now'
+  reason: string
+}
+
+export interface TryNowResponse {
+  /** number of messages that would have been due later */
+  due: number
 }
 
 /** Body of `POST redox/outbox/stranded/:store`. */

@@ -50,7 +50,10 @@ describe('direct messages in the outbox tab', function () {
     )
     assert.match(await section().innerText(), /^Direct messages: Hospital/)
     const unknown = await rowWith('Outcome unknown').innerText()
-    assert.match(unknown, /Data Model af394f14[^]*accepted .* ago · 1 attempt · trace ID 4bf92f35/)
+    assert.match(
+      unknown,
+      /Notes:New · Data Model af394f14[^]*accepted .* ago · 1 attempt · trace ID 4bf92f35/,
+    )
 
     const node = page.locator('#outboxsend')
     assert.equal(await node.count(), 0, 'the editor shows another flow')

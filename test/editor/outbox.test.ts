@@ -56,7 +56,7 @@ describe('outbox in the editor', function () {
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 1)
     assert.match(
       await line(page, refused).innerText(),
-      /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*1 attempt\b/,
+      /Parked: Redox or the destination rejected the message\.\s+Notes:New · Data Model af394f14[^]*1 attempt · REDOX_REJECTED/,
     )
     const filters = await tab(page).locator('.redox-outbox-filters button').allInnerTexts()
     assert.deepEqual(filters, ['All', 'Waiting 2', 'Sending 0', 'Parked 1', 'Delivered 1', 'Discarded 0'])
@@ -65,7 +65,7 @@ describe('outbox in the editor', function () {
     assert.equal(await destination.count(), 1)
     assert.match(
       await destination.innerText(),
-      /Held back by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+waiting: 2 · oldest \d/,
+      /Held back by the parked message [\da-f]{8}: Redox or the destination rejected the message\.\s+waiting: 2 · oldest \d/,
     )
     assert.match(await tab(page).locator('.red-ui-sidebar-header').innerText(), /Connection:\s+Hospital/)
     await tab(page)
@@ -328,9 +328,8 @@ describe('outbox in the editor', function () {
     await filter(page, 'Parked').click()
     await line(page, id).waitFor()
     const broken = await line(page, id)
-      .locator('.redox-outbox-state')
-      .evaluate((place) => {
-        const shown = place.querySelector('span')!
+      .locator('.redox-tab-small')
+      .evaluate((shown: HTMLElement) => {
         const sizes = [...Array(25).keys()].map((step) => 60 + 6 * step)
         shown.style.display = 'block'
         return sizes.filter((width) => {

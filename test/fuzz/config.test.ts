@@ -125,6 +125,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   storeKeepHours: numbers,
   storeLateMinutes: numbers,
   storeLimitGb: numbers,
+  destinationNames: texts,
 }
 
 /** Connection settings in which a few fields have valid or invalid values; the other fields are as in a new node. */

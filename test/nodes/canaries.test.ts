@@ -237,7 +237,10 @@ describe('markers', function () {
     canaries.assertNone(flow.statuses, `${where}: status`)
     canaries.assertNone(directSummaries(directConnections), `${where}: overview of the outbox`)
     for (const messages of directConnections.values())
-      canaries.assertNone(directMessages(messages), `${where}: direct messages`)
+      canaries.assertNone(
+        directMessages(messages, () => undefined),
+        `${where}: direct messages`,
+      )
     for (const [event] of helper.log().args as { msg?: unknown }[][])
       canaries.assertNone(printed(event!), `${where}: log`)
   }

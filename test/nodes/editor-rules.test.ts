@@ -66,6 +66,17 @@ describe('rules of the connection', () => {
     ['acceptOnly', '${ACCEPTED}', true],
     ['acceptOnly', 'application/pdf, application/zip', 'acceptOnly'],
     ['acceptOnly', 'pdf', 'acceptOnly'],
+    ['destinationNames', '', true],
+    [
+      'destinationNames',
+      'af394f14-b34a-464f-8d24-895f370af4c9 = City Hospital\n\nmercy=St. Mary = North',
+      true,
+    ],
+    ['destinationNames', '${NAMES}', true],
+    ['destinationNames', 'City Hospital', 'destinationNames'],
+    ['destinationNames', 'mercy = ', 'destinationNames'],
+    ['destinationNames', 'City Hospital = mercy', 'destinationNames'],
+    ['destinationNames', `mercy = ${'x'.repeat(101)}`, 'destinationNames'],
   ]
   for (const [name, value, said] of CASES)
     it(`${name}, ${JSON.stringify(value)}: ${said}`, () => {

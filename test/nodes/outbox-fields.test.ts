@@ -7,6 +7,7 @@ import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from 
 import { reply, ScriptedServer } from '../lib/scripted-server'
 
 const DESTINATION_NAME = `datamodel ${DESTINATION}`
+const NAMES = { destinationNames: `${DESTINATION} = City Hospital` }
 const DOWN = reply(503, {}, { 'retry-after': '100' })
 const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no' }], Logs: [{ ID: 'log-1' }] } })
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -80,7 +81,7 @@ describe('fields in the answers of the outbox', function () {
       fields.forEach((field) => seen.add(`one message.${field}`))
     }
 
-    await admin.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '2' }))
+    await admin.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '2', ...NAMES }))
     redox.script(
       'send',
       reply(500, {}, { 'redox-trace-id': TRACE_ID }),
@@ -104,7 +105,7 @@ describe('fields in the answers of the outbox', function () {
       ((await admin.get('direct'))['messages'] as Json[]).every(({ state }) => state === 'unknown'),
     )
 
-    await admin.deploy(redox.url, { storeOrder: 'patient', storeLimitGb: '20' })
+    await admin.deploy(redox.url, { storeOrder: 'patient', storeLimitGb: '20', ...NAMES })
     redox.script('send', REFUSED)
     const ofPatient = (await admin.accept({ documentId: 'doc-00' }))['id'] as string
     await admin.until(ofPatient, 'parked')
@@ -113,7 +114,7 @@ describe('fields in the answers of the outbox', function () {
     redox.script('send', TAKEN)
     assert.equal((await admin.decide(ofPatient, 'discard', 'x')).status, 204)
     await admin.until(behindIt, 'delivered')
-    await admin.deploy(redox.url)
+    await admin.deploy(redox.url, NAMES)
     const failedOnce = async (id: string): Promise<void> =>
       eventually('it failed', async () => (await admin.get(`messages/${id}`))['attempts'] === 1)
     const delivered = (await admin.accept({ documentId: 'doc-1', destination: OTHER_DESTINATION }))[
@@ -130,6 +131,7 @@ describe('fields in the answers of the outbox', function () {
     await failedOnce(first)
     const behind = (await admin.accept({ documentId: 'doc-4' }))['id'] as string
     assert.equal((await admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
+    note('destinations', await decided(`${at}/destinations`, { action: 'try-now' }))
     await overview()
     await list()
     for (const id of [delivered, refused, first, behind]) await one(id)

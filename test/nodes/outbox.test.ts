@@ -9,6 +9,7 @@ import { eventually } from '../lib/eventually'
 import { OTHER_DESTINATION, OUTBOX_PATIENT, type Json } from '../lib/outbox'
 import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
 import {
+  AT,
   DESTINATION_NAME,
   DOWN,
   LOG_ID,
@@ -69,6 +70,23 @@ describe('outbox', function () {
     const behind = await users.reader.get(`messages/${second['id']}`)
     assert.deepEqual([behind['waitsBehind'], behind['arrival']], [first['id'], 'never-sent'])
     assert.equal((await users.reader.connection())['retryForHours'], 72)
+    const tryNow = { action: 'try-now', reason: 'it is back' }
+    const tried = await users.decider.post(`${AT}/destinations`, { ...tryNow, destination: DESTINATION_NAME })
+    assert.deepEqual([tried.status, await tried.json()], [200, { due: 1 }])
+    const { at: _at, ...line } = await outbox.lastLine()
+    assert.deepEqual(line, {
+      ...{ who: 'decider', action: 'try-now', subject: DESTINATION_NAME, reason: 'it is back' },
+    })
+    await eventually(
+      'it is tried at once',
+      async () => (await users.reader.get(`messages/${first['id']}`))['attempts'] === 2,
+    )
+    for (const [user, wrong, status] of [
+      ['decider', { destination: 'datamodel elsewhere' }, 404],
+      ['decider', { reason: '' }, 400],
+      ['reader', {}, 401],
+    ] as const)
+      assert.equal((await users[user].post(`${AT}/destinations`, { ...tryNow, ...wrong })).status, status)
     assert.equal((await users.decider.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
     assert.equal((await users.reader.get(`messages/${second['id']}`))['paused'], true)
     for (const { id } of [second, first]) await users.decider.decide(id, 'discard', `not needed: ${id}`)

@@ -145,6 +145,13 @@ export const settings = table('redox-config', 1, [
     },
     amount('storeLateMinutes', 'bell-o', DURABLE),
     { ...amount('storeLimitGb', 'hdd-o', DURABLE), bytes: GB },
+    {
+      name: 'destinationNames',
+      kind: 'text',
+      icon: 'address-book-o',
+      lines: true,
+      checks: ['destinationNames'],
+    },
   ]),
   ...section('delivery', [
     amount('sendsAtOnce', 'arrows-h', {}),
