@@ -1,4 +1,4 @@
-import type { ConnectionSummary, PauseRequest } from '../../src/shared/outbox-api'
+import type { ConnectionSummary, PauseRequest, TryNowRequest } from '../../src/shared/outbox-api'
 import { element, folded, write, type Folded } from '../tab/elements'
 import { DestinationRow, type ShownDestination } from './destination-row'
 import { KeyedRows } from './keyed-rows'
@@ -6,7 +6,7 @@ import { text } from './tab'
 
 interface DestinationListOptions {
   onChoose: (destination: string) => void
-  onPause: (request: PauseRequest) => Promise<void>
+  onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
   onFocusLost: () => void
 }
 

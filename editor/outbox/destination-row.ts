@@ -1,4 +1,4 @@
-import type { DestinationSummary, PauseRequest } from '../../src/shared/outbox-api'
+import type { DestinationSummary, PauseRequest, TryNowRequest } from '../../src/shared/outbox-api'
 import { button, element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { askReason } from './reason-form'
@@ -13,7 +13,7 @@ export type ShownDestination = Pick<
 
 interface DestinationOptions {
   onChoose: (destination: string) => void
-  onPause: (request: PauseRequest) => Promise<void>
+  onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
 }
 
 export class DestinationRow {
@@ -22,6 +22,7 @@ export class DestinationRow {
   readonly #stopped = element('div', 'redox-tab-small redox-outbox-stopped')
   readonly #small = element('div', 'redox-tab-small')
   readonly #toggle = button('', () => this.#askToToggle())
+  readonly #tryNow = button(text('destination.try-now'), () => this.#ask('try-now', this.#tryNow))
   #isPaused = false
 
   constructor(
@@ -35,14 +36,17 @@ export class DestinationRow {
     const about = element('div')
     const line = element('div', 'redox-outbox-destination-line')
     about.append(this.#name, this.#stopped, this.#small)
-    line.append(about, this.#toggle)
+    line.append(about, this.#tryNow, this.#toggle)
     this.item.append(line)
   }
 
   #askToToggle(): void {
-    const action = this.#isPaused ? 'resume' : 'pause'
+    this.#ask(this.#isPaused ? 'resume' : 'pause', this.#toggle)
+  }
+
+  #ask(action: 'pause' | 'resume' | 'try-now', opener: HTMLElement): void {
     askReason({
-      ...{ place: this.item, opener: this.#toggle },
+      ...{ place: this.item, opener },
       submit: text(`destination.${action}`),
       decide: (reason) => this.options.onPause({ destination: this.destination, action, reason }),
     })
@@ -61,6 +65,11 @@ export class DestinationRow {
       `${this.#toggle.textContent}: ${destinationName(this.destination)}`,
     )
     this.#toggle.hidden = !may('write')
+    this.#tryNow.hidden = !may('write') || paused || open === 0
+    this.#tryNow.setAttribute(
+      'aria-label',
+      `${text('destination.try-now')}: ${destinationName(this.destination)}`,
+    )
     this.#name.setAttribute('aria-pressed', String(isChosen))
   }
 

@@ -6,6 +6,7 @@ import type {
   MessageSummary,
   OverviewResponse,
   PauseRequest,
+  TryNowRequest,
 } from '../../src/shared/outbox-api'
 import { button, element, write } from '../tab/elements'
 import { age, size } from '../tab/formats'
@@ -261,7 +262,7 @@ export class OutboxView {
 
   // ---- Decisions ------------------------------------------------------------------------------------------
 
-  async #pause(request: PauseRequest): Promise<void> {
+  async #pause(request: PauseRequest | TryNowRequest): Promise<void> {
     await ask(`${this.#route}/destinations`, { method: 'POST', answer: 'text', body: request })
     this.#decided(request.action)
   }
