@@ -169,6 +169,12 @@ const COURSE = {
     arrives: [`${NOTE}: ${TEXT}`],
     reaches: { n: 1, d: 1, v: 4, e: 1, x: 1 },
   },
+  16: {
+    press: ['i', 'i'],
+    arrives: [`${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`],
+    // The receiver refuses the first note.
+    reaches: { l: 2, d: 1, m: 1, x: 1 },
+  },
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { tokenFetcher, type OAuthCredentials } from '../auth/credentials'
 import { TokenCache } from '../auth/tokens'
 import { unlessAborted } from '../abort'
@@ -69,6 +70,8 @@ export class PlatformClient {
     private readonly settings: PlatformSettings,
     requests?: RequestLog,
   ) {
+    // Each lookup adds a listener, so Node.js must not warn about their number.
+    setMaxListeners(0, this.#closing.signal)
     this.#http = new Http({ ...settings.http, answerTimeoutSeconds: PLATFORM_ANSWER_SECONDS }, SOCKETS)
     this.#rateLimiter = new LocalRateLimiter(PLATFORM_QUOTA, requests)
     this.#tokens = new TokenCache(
