@@ -165,21 +165,20 @@ const noFile = (text: string, where: string): Error =>
 
 async function takeBytes(bytes: Buffer, hints: FileHints): Promise<IntakeResult<FileSource>> {
   if (bytes.length === 0) throw emptyFile(hints)
-  const before = hints.fingerprints?.of(bytes) ?? fingerprint(bytes)
-  const assertUnchanged = (): void => {
-    if (fingerprint(bytes) !== before) throw overwritten()
-  }
-  try {
-    const whole = await unwrap(bytes, hints, 0)
-    // Decoded bytes are a copy, which the check while the file is read cannot compare with the original.
-    if (whole.bytes !== bytes) assertUnchanged()
-    const taken = takeMemory(whole.bytes, whole.hints)
-    return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
-  } catch (error) {
-    // If another node has changed the bytes, the error of another check would be misleading.
-    assertUnchanged()
-    throw error
-  }
+  const now = fingerprint(bytes)
+  const before = hints.fingerprints?.of(bytes) ?? now
+  // The fingerprint is compared first: if another node has changed the bytes, other checks would fail with a misleading
+  // error.
+  if (now !== before) throw overwritten()
+  const isChanged = (): boolean => fingerprint(bytes) !== before
+  const whole = await unwrap(bytes, hints, 0).catch((error: unknown) => {
+    throw isChanged() ? overwritten() : error
+  })
+  // The decoded bytes are a copy, which later checks cannot compare with the original. So the fingerprint of the
+  // original is compared once more.
+  if (whole.bytes !== bytes && isChanged()) throw overwritten()
+  const taken = takeMemory(whole.bytes, whole.hints)
+  return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
 }
 
 /** Number of values that are copied without letting the event loop run. */
