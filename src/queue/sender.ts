@@ -30,11 +30,6 @@ export interface SenderListener {
 const LEASE_MS = 30_000
 const POLL_INTERVAL_MS = 1000
 const ACCEPT_TRIES = 3
-/**
- * Messages that are claimed before a slot for their request is free, as a part of the number of slots. Without them, each
- * message that ends would cause a claim of one message, and a claim costs more than a message.
- */
-const CLAIMED_AHEAD = 1
 
 /**
  * Queue sender: claims messages of a store and sends them, until each is delivered, or parked for a person to decide.
@@ -261,7 +256,9 @@ export class QueueSender {
     const sendOptions = this.#sendOptions
     const width = sendOptions?.client.settings.slots.concurrency ?? 0
     if (!sendOptions || this.#inFlight.size > width) return POLL_INTERVAL_MS
-    const limit = width + Math.ceil(width * CLAIMED_AHEAD) - this.#inFlight.size
+    // As many messages as there are slots are claimed ahead, and wait for a slot. Otherwise each message that ends would
+    // cause a claim of one message, and a claim costs more than a message (ADR 15).
+    const limit = 2 * width - this.#inFlight.size
     const except = this.#backoff.destinations()
     const claimed = await this.#store.claim({ holder: this.#holder, leaseMs: this.leaseMs, limit, except })
     this.#storeError = undefined

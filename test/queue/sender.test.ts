@@ -10,6 +10,7 @@ import { QueueSender, type JobResult } from '../../src/queue/sender'
 import { PostgresStore } from '../../src/queue/postgres/store'
 import { takeMemory } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
+import type { ConnectionConfig } from '../../nodes/lib/connection/connection'
 import { connectTo } from '../lib/redox'
 import { ScriptedServer } from '../lib/scripted-server'
 import { POSTGRES, server as postgres } from './stores'
@@ -45,13 +46,16 @@ describe('queue sender', function () {
     await server.close()
   })
 
-  async function start(queue: string): Promise<{
+  async function start(
+    queue: string,
+    config: ConnectionConfig = {},
+  ): Promise<{
     told: JobResult[]
     accept: (destination: string) => Promise<unknown>
     counts: PostgresStore['counts']
   }> {
     const store = await PostgresStore.open({ url: postgres().url(), schema: 'redox', queue })
-    const { client } = connectTo(server.url)
+    const { client } = connectTo(server.url, config)
     const told: JobResult[] = []
     const courier = new QueueSender(
       await SealedStore.open(store, 'a store key that cannot be guessed'),
@@ -73,6 +77,16 @@ describe('queue sender', function () {
     })
     return { told, accept, counts: () => store.counts() }
   }
+
+  it('does not count claimed messages, which wait for a slot, as waiting memory', async () => {
+    const { told, accept } = await start(randomUUID(), { sendsAtOnce: '1', waitingMb: '0.000001' })
+    await Promise.all(['a', 'b', 'c'].map((destination) => accept(destination)))
+    await eventually('not all are delivered', () => told.length === 3)
+    assert.deepEqual(
+      told.map(({ attempts }) => attempts),
+      [1, 1, 1],
+    )
+  })
 
   it('sends nothing twice after a store outage longer than its leases', async () => {
     const { told, accept, counts } = await start(randomUUID())
