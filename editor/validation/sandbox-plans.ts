@@ -1,51 +1,49 @@
-import {
-  DeliveryPlan,
-  DeliveryPlanError,
-  EFFECT_EXAMPLES,
-  type DeliveryPart,
-} from '../../src/sandbox/delivery-plan'
-import { FAULT_EXAMPLES, FaultPlan, FaultPlanError, PLACES, type RulePart } from '../../src/sandbox/faults'
+import { DeliveryPlan, EFFECT_EXAMPLES, type DeliveryPart } from '../../src/sandbox/delivery-plan'
+import { FAULT_EXAMPLES, FaultPlan, PLACES, type RulePart } from '../../src/sandbox/faults'
+import { PlanError } from '../../src/sandbox/plan-lines'
 import { VARIABLE } from '../../src/shared/formats'
 import type { ValidationError } from './validation-error'
 
-const FAULT_SENTENCES: Record<RulePart, string> = {
-  seed: 'faultSeed',
-  place: 'faultPlace',
-  fault: 'faultKind',
-  count: 'faultCount',
+/** Catalogue keys of the sentences about a wrong part of a rule, and the words that it may have. */
+interface PlanTexts<Part extends string> {
+  sentences: Record<Part, string>
+  choices: Partial<Record<Part, readonly string[]>>
 }
-const CHOICES: Partial<Record<RulePart, readonly string[]>> = { place: PLACES, fault: FAULT_EXAMPLES }
+
+const FAULTS: PlanTexts<RulePart> = {
+  sentences: { seed: 'faultSeed', place: 'faultPlace', fault: 'faultKind', count: 'faultCount' },
+  choices: { place: PLACES, fault: FAULT_EXAMPLES },
+}
+const DELIVERIES: PlanTexts<DeliveryPart> = {
+  sentences: {
+    seed: 'faultSeed',
+    time: 'deliveryTime',
+    destination: 'deliveryDestination',
+    effect: 'deliveryEffect',
+    count: 'faultCount',
+  },
+  choices: { effect: EFFECT_EXAMPLES },
+}
 
 /** Returns the error of a fault plan, with the invalid line. Uses the parser of the sandbox. */
-export function faultPlan(value: string): ValidationError | undefined {
-  if (VARIABLE.test(value.trim())) return undefined
-  try {
-    new FaultPlan(value)
-    return undefined
-  } catch (error) {
-    if (!(error instanceof FaultPlanError)) throw error
-    const { line, part, word } = error
-    return [FAULT_SENTENCES[part], { line, word, values: CHOICES[part]?.join(', ') }]
-  }
-}
-
-const DELIVERY_SENTENCES: Record<DeliveryPart, string> = {
-  seed: 'faultSeed',
-  time: 'deliveryTime',
-  destination: 'deliveryDestination',
-  effect: 'deliveryEffect',
-  count: 'faultCount',
-}
+export const faultPlan = (value: string): ValidationError | undefined => errorIn(value, FaultPlan, FAULTS)
 
 /** Returns the error of a delivery plan, with the invalid line. Uses the parser of the sandbox. */
-export function deliveryPlan(value: string): ValidationError | undefined {
+export const deliveryPlan = (value: string): ValidationError | undefined =>
+  errorIn(value, DeliveryPlan, DELIVERIES)
+
+function errorIn<Part extends string>(
+  value: string,
+  Plan: new (text: string) => object,
+  { sentences, choices }: PlanTexts<Part>,
+): ValidationError | undefined {
   if (VARIABLE.test(value.trim())) return undefined
   try {
-    new DeliveryPlan(value)
+    new Plan(value)
     return undefined
   } catch (error) {
-    if (!(error instanceof DeliveryPlanError)) throw error
-    const { line, part, word } = error
-    return [DELIVERY_SENTENCES[part], { line, word, values: EFFECT_EXAMPLES.join(', ') }]
+    if (!(error instanceof PlanError)) throw error
+    const { line, part, word } = error as PlanError<Part>
+    return [sentences[part], { line, word, values: choices[part]?.join(', ') }]
   }
 }

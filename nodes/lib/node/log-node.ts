@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import { configNodeOf } from '../connection/config-node'
@@ -54,6 +55,8 @@ class LogFollower {
     private readonly saved: LogNodeDef,
   ) {
     this.#status = new Status(RED, node, table)
+    // Each followed log adds a listener, so Node.js must not warn about their number.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   async follow({ msg, send, done }: LogInput): Promise<void> {
