@@ -11,6 +11,10 @@ import { MESSAGES, MULTIPART } from './messages.mjs'
 
 /** @typedef {import('./bench.mjs').SenderSpec} SenderSpec */
 /** @typedef {Iterable<Buffer> | AsyncIterable<Buffer>} Pieces of a body or a file */
+/**
+ * Buffers of a message, allocated when a file is read: one is read into while the other is sent.
+ * @typedef {{ reading?: Buffer | undefined, sending?: Buffer | undefined }} Buffers
+ */
 
 const EMBED_PIECE = 48 * 1024
 const READ_PIECE = 480 * 1024
@@ -47,15 +51,33 @@ export async function rawSender(spec) {
   }
   if (cell.way === 'embed') {
     const { length, body } = bodyWith(spec, parts)
-    return async () => void (await post(message.path, message.contentType, body(), length))
+    return withBuffers(
+      async (buffers) => void (await post(message.path, message.contentType, body(buffers), length)),
+    )
   }
   const around = message.isFhir ? ['', ''] : [MULTIPART.head, MULTIPART.tail]
   const { length, body } = bodyWith(spec, around)
-  return async () => {
+  return withBuffers(async (buffers) => {
     const type = message.isFhir ? 'application/pdf' : MULTIPART.type
-    const answer = await post(message.upload, type, body(), length)
+    const answer = await post(message.upload, type, body(buffers), length)
     const uri = message.isFhir ? answer.headers.location : JSON.parse(answer.text).URI
     await post(message.path, message.contentType, parts.join(uri))
+  })
+}
+
+/**
+ * Returns a function that sends one message with a pair of buffers that no other message uses before the HTTP response:
+ * undici does not say when a short piece has left its buffer.
+ * @param {(buffers: Buffers) => Promise<void>} send
+ * @returns {import('./measure.mjs').SendOne}
+ */
+function withBuffers(send) {
+  /** @type {Buffers[]} */
+  const free = []
+  return async () => {
+    const buffers = free.pop() ?? {}
+    await send(buffers)
+    free.push(buffers)
   }
 }
 
@@ -64,7 +86,7 @@ export async function rawSender(spec) {
  * created while the body is sent.
  * @param {SenderSpec} spec
  * @param {string[]} around the two strings before and after the file
- * @returns {{ length: number, body: () => Buffer | AsyncIterable<Buffer> }}
+ * @returns {{ length: number, body: (buffers: Buffers) => Buffer | AsyncIterable<Buffer> }}
  */
 function bodyWith({ contestant, cell, file, path: filePath }, [before = '', after = '']) {
   const [head, tail] = [Buffer.from(before), Buffer.from(after)]
@@ -79,13 +101,15 @@ function bodyWith({ contestant, cell, file, path: filePath }, [before = '', afte
   const through = contestant === 'lean' ? (pieces) => pieces : hashed
   const pieces =
     cell.from === 'disk'
-      ? () => readPieces(filePath, cell.size)
+      ? (/** @type {Buffers} */ buffers) => readPieces(filePath, cell.size, buffers)
       : () => (isEmbed ? [inMemory(file)] : slices(inMemory(file), READ_PIECE))
-  const body = () =>
+  /** @param {Buffers} buffers */
+  const body = (buffers) =>
     iterable(async function* () {
+      const whole = through(pieces(buffers))
       if (head.length > 0) yield head
-      if (isEmbed) yield* encoded(through(pieces()))
-      else yield* tail.length > 0 ? through(pieces()) : endingSmall(through(pieces()), cell.size)
+      if (isEmbed) yield* encoded(whole)
+      else yield* tail.length > 0 ? whole : endingSmall(whole, cell.size)
       if (tail.length > 0) yield tail
     })
   return { length, body }
@@ -111,32 +135,25 @@ function* slices(file, size) {
   for (let at = 0; at < file.length; at += size) yield file.subarray(at, at + size)
 }
 
-/**
- * Pool of buffer pairs: one buffer is read into while the other is sent.
- * @type {[Buffer, Buffer][]}
- */
-const bufferPool = []
-
 // The file is closed before its last piece is sent: if the HTTP response comes before the body has ended, undici closes
 // the connection.
 /**
  * @param {string} filePath
  * @param {number} size size of the file in bytes
+ * @param {Buffers} buffers
  */
-async function* readPieces(filePath, size) {
+async function* readPieces(filePath, size, buffers) {
   const handle = await open(filePath)
-  let [buffer, other] = bufferPool.pop() ?? [
-    Buffer.allocUnsafeSlow(READ_PIECE),
-    Buffer.allocUnsafeSlow(READ_PIECE),
-  ]
-  for (let at = 0; at < size; [buffer, other] = [other, buffer]) {
-    const { bytesRead } = await handle.read(buffer, 0, READ_PIECE)
+  for (let at = 0; at < size;) {
+    const { reading = Buffer.allocUnsafeSlow(READ_PIECE) } = buffers
+    buffers.reading = buffers.sending
+    buffers.sending = reading
+    const { bytesRead } = await handle.read(reading, 0, READ_PIECE)
     if (bytesRead === 0) throw new Error(`${filePath} is shorter than ${size}`)
     at += bytesRead
     if (at === size) await handle.close()
-    yield buffer.subarray(0, bytesRead)
+    yield reading.subarray(0, bytesRead)
   }
-  bufferPool.push([buffer, other])
 }
 
 // The last piece of a request body is a single byte: over TLS, a large last piece takes so long that the HTTP response
@@ -152,8 +169,7 @@ async function* endingSmall(pieces, size) {
     if (at < size) yield piece
     else {
       yield piece.subarray(0, -1)
-      // A copy: undici does not wait until so short a piece has left the buffer, which the next request reuses.
-      yield Buffer.from(piece.subarray(-1))
+      yield piece.subarray(-1)
     }
   }
 }

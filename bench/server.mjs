@@ -15,7 +15,10 @@ import { binaryUpload, blobUpload, dataModelMessage, fhirMessage, token } from '
  * @typedef {{ way: string, content: Buffer, sha256: string }} Expected file that a request must contain; `way`: `embed`
  *   or `upload`, `content`: bytes of the file as they occur in the request body
  */
-/** @typedef {{ messages: number, uploads: number, wrong: number, connections: number }} Seen counts of the server */
+/**
+ * Counts of the server; `firstWrong`: what was wrong in the first wrong request.
+ * @typedef {{ messages: number, uploads: number, wrong: number, connections: number, firstWrong?: string }} Seen
+ */
 /**
  * @typedef {{ mark: string, answer: (request: Request) => import('./answers.mjs').UploadAnswer }} Upload `mark`: string
  *   that precedes the file in the request body
@@ -40,6 +43,12 @@ function newSeen() {
 }
 
 const BINARY = '/fhir/R4/redox/Development/Binary'
+/** @param {string} what what is wrong in a request */
+function countWrong(what) {
+  seen.wrong++
+  seen.firstWrong ??= what
+}
+
 const OPERATION = /^\/fhir\/R4\/[\w-]+\/Development\/(\w+)\/\$[\w-]+$/
 
 /** @type {Record<string, Upload>} */
@@ -108,7 +117,9 @@ async function takeMessage(request, mark) {
   const uri = [...text.matchAll(/"(https?:[^"]+)"/g)]
     .map(([, one = '']) => one)
     .find((one) => uploaded.has(one))
-  if (uri === undefined || Buffer.byteLength(text) !== Number(request.headers['content-length'])) seen.wrong++
+  if (uri === undefined) countWrong('the message refers to no uploaded file')
+  else if (Buffer.byteLength(text) !== Number(request.headers['content-length']))
+    countWrong('the message is not as long as its Content-Length')
   else uploaded.delete(uri)
   return metaOf(text)
 }
@@ -133,7 +144,8 @@ async function textOf(request) {
 async function takeFile(request, mark) {
   const file = new FileInBody(mark)
   for await (const chunk of request) file.add(chunk)
-  if (!file.isAsExpected(Number(request.headers['content-length']))) seen.wrong++
+  const length = Number(request.headers['content-length'])
+  if (!file.isAsExpected(length)) countWrong(`${file.found()}, Content-Length ${length}`)
   return file
 }
 
@@ -157,7 +169,11 @@ class FileInBody {
    * @type {number | undefined}
    */
   #position
-  #isSame = true
+  /**
+   * position of the first chunk that differs
+   * @type {number | undefined}
+   */
+  #differsAt
   #hash = (seen.messages + seen.uploads) % SHA256_EVERY === 0 ? createHash('sha256') : undefined
 
   /** @param {string} mark string that precedes the file */
@@ -183,15 +199,26 @@ class FileInBody {
   #compare(chunk, position) {
     const { content } = expected
     const part = chunk.subarray(0, content.length - position)
-    this.#isSame &&= part.equals(content.subarray(position, position + part.length))
+    if (this.#differsAt === undefined && !part.equals(content.subarray(position, position + part.length)))
+      this.#differsAt = position
     this.#position = position + part.length
     this.#hash?.update(part)
+  }
+
+  /** Says what was received. */
+  found() {
+    const differs = this.#differsAt === undefined ? 'no chunk' : `the chunk at ${this.#differsAt}`
+    return `${differs} of the file differs, ${this.#position} bytes of it in a body of ${this.bodyLength}`
   }
 
   /** @param {number} contentLength Content-Length of the request, in bytes */
   isAsExpected(contentLength) {
     const isWhole = contentLength === this.bodyLength && this.#position === expected.content.length
-    return isWhole && this.#isSame && (this.#hash?.digest('hex') ?? expected.sha256) === expected.sha256
+    return (
+      isWhole &&
+      this.#differsAt === undefined &&
+      (this.#hash?.digest('hex') ?? expected.sha256) === expected.sha256
+    )
   }
 }
 
