@@ -329,16 +329,31 @@ const line = (page: Page, part: string): Locator => tab(page).locator('.redox-ta
 const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
 const clearButton = (page: Page): Locator => tab(page).getByRole('button', { name: 'Clear' })
 
-const untilPainted = (page: Page, frame: Locator): Promise<void> =>
-  eventually('the PDF is painted', () => isPainted(page, frame).catch(() => false))
+/** Waits until the frame shows the PDF. A failure says what the last screenshot showed, or why there was none. */
+async function untilPainted(page: Page, frame: Locator): Promise<void> {
+  let last = 'no screenshot yet'
+  await eventually(
+    () => `the PDF is painted (${last})`,
+    async () => {
+      try {
+        const pixels = await palePixels(page, frame)
+        last = `${pixels} pale pixels`
+        return pixels > 1000
+      } catch (error) {
+        last = String(error)
+        return false
+      }
+    },
+  )
+}
 
 /**
- * Returns true if the frame shows the pale blue of the heading in the test PDF, a colour that the editor does not
- * use.
+ * Returns how many pixels of the frame have the pale blue of the heading in the test PDF, a colour that the editor does
+ * not use.
  */
-async function isPainted(page: Page, frame: Locator): Promise<boolean> {
+async function palePixels(page: Page, frame: Locator): Promise<number> {
   const picture = (await frame.screenshot()).toString('base64')
-  const pixels = await page.evaluate(async (base64) => {
+  return page.evaluate(async (base64) => {
     const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob())
     const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!
     context.drawImage(bitmap, 0, 0)
@@ -349,7 +364,6 @@ async function isPainted(page: Page, frame: Locator): Promise<boolean> {
       if (near(data[at]!, 218) && near(data[at + 1]!, 238) && near(data[at + 2]!, 243)) count++
     return count
   }, picture)
-  return pixels > 1000
 }
 
 /** Starts to count the blob: URLs that the page has created but not revoked. */
