@@ -2,11 +2,13 @@
 // measurement runs in a fresh process, in random order, three times (the median counts), and is verified by a server
 // that responds as Redox does. Prints which goals are met.
 //
-//   npm run bench                          all (about an hour), written to bench/results and docs/cost.svg
-//   npm run bench -- --quick               8 in flight only, once each, without curves (7 minutes)
+//   npm run bench                          all (more than an hour), written to bench/results, docs/performance.md and
+//                                          docs/cost.svg
+//   npm run bench -- --quick               8 in flight only, once each (a quarter of an hour)
 //   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
 //   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `first`, `start-up`
 //   npm run bench -- --json result.json    also writes the figures to a file
+//   npm run bench -- --before ../before    with another checkout, which has to be built, as one more contestant
 //   npm run bench -- --beside ../before    another checkout that has been built, alternating with this one: ten pairs of each
 //                                          cell that is 8 in flight (an hour; a cell two minutes), or --pairs more
 import { fork } from 'node:child_process'
@@ -27,6 +29,7 @@ import {
   nameOf,
   WARM_UP_MS,
 } from './cells.mjs'
+import { writeDocsTable } from './docs-table.mjs'
 import { fileOf } from './file.mjs'
 import { plot } from './plot.mjs'
 import { COLUMNS, goalsOf, markdown } from './report.mjs'
@@ -46,7 +49,7 @@ import { codeOf } from '../scripts/lib/process.mjs'
 
 /**
  * Sender that a run measures (contestant); `root`: folder of the package that the contestant `ours` uses.
- * @typedef {{ contestant: Contestant, root?: string, isTimed?: boolean }} How
+ * @typedef {{ contestant: Contestant, root?: string | undefined, isTimed?: boolean }} How
  *
  * Parameters that the process of a run gets; `path`: path of the cell's file.
  * @typedef {How & { cell: SizedCell, url: string, path: string, tls: boolean }} RunSpec
@@ -67,12 +70,14 @@ const { values: options } = parseArgs({
     latency: { type: 'string', default: '0' },
     only: { type: 'string' },
     json: { type: 'string' },
+    before: { type: 'string' },
     beside: { type: 'string' },
     pairs: { type: 'string', default: String(LEAST_PAIRS) },
   },
 })
 const { tls, only } = options
 const other = options.beside === undefined ? undefined : await otherCheckout(options.beside)
+const before = options.before === undefined ? undefined : await otherCheckout(options.before)
 const pairs = Number(options.pairs)
 if (!(pairs >= LEAST_PAIRS)) throw new Error(`--pairs has to be at least ${LEAST_PAIRS}`)
 const quick = options.quick || other !== undefined
@@ -129,10 +134,13 @@ async function measureParts() {
     ),
     versions: await versions(),
     tls,
-    rows: await measureAll(cells, CONTESTANTS),
+    rows: await measureAll(
+      cells,
+      CONTESTANTS.filter((one) => one !== 'before' || before !== undefined),
+    ),
     crowds: only === undefined || isWanted('crowds') ? await measureAll(CROWDS, ['ours']) : [],
     ...(isWanted('first') && { first: await measureFirst() }),
-    ...((!quick || only === 'curves') && isWanted('curves') && { curves: await measureCurves() }),
+    ...(isWanted('curves') && { curves: await measureCurves() }),
     ...(isWanted('start-up') && { startUp: await startUp(STARTS, median) }),
   }
 }
@@ -148,7 +156,10 @@ async function measureAll(wanted, contestants) {
   const found = wanted.map((cell) => ({ cell, by: new Map(contestants.map((one) => [one, noFigures()])) }))
   for (const [index, { cell, contestant }] of shuffled(runs).entries()) {
     progress(`${index + 1}/${runs.length} ${contestant} ${nameOf(cell)}`)
-    const figures = await measure(cell, { contestant })
+    const figures = await measure(
+      cell,
+      contestant === 'before' ? { contestant: 'ours', root: before } : { contestant },
+    )
     found
       .find((one) => one.cell === cell)
       ?.by.get(contestant)
@@ -291,8 +302,9 @@ async function keep(results, report) {
   await mkdir(path.join(HERE, 'results'), { recursive: true })
   await writeFile(path.join(HERE, 'results', `${name}.json`), `${JSON.stringify(results, null, 1)}\n`)
   await writeFile(path.join(HERE, 'results', `${name}.md`), `${report}\n`)
+  if (!tls) await writeDocsTable(results)
   const { curves } = results
-  if (curves && !quick) {
+  if (curves) {
     const { date, Node, processors } = results.versions
     const caption = `npm run bench, ${date}, Node ${Node}, ${processors} processors`
     await writeFile(path.join(HERE, '../docs/cost.svg'), plot(curves, caption))

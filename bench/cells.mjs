@@ -3,14 +3,14 @@
 
 /**
  * Types of a measurement. A contestant is a sender that the benchmark compares: our nodes (`ours`), Node-RED's core
- * nodes (`core`), or undici alone (`raw`, `lean`).
+ * nodes (`core`), undici alone (`raw`, `lean`), or our nodes in another checkout (`before`).
  * @typedef {'note' | 'media' | 'report' | 'observation' | 'document'} Kind of a message
  * @typedef {'embed' | 'upload'} Way
  * @typedef {'memory' | 'disk'} Source of the file
  * @typedef {{ kind: Kind, way: Way, from: Source }} CellForm
  * @typedef {CellForm & { size: number, inFlight: number, sendsAtOnce?: number }} Cell `size` in bytes
  * @typedef {Cell & { count: number, warmUpMs: number }} SizedCell with the number of messages that are measured
- * @typedef {'ours' | 'core' | 'raw' | 'lean' | 'lean + sha256'} Contestant
+ * @typedef {'ours' | 'before' | 'core' | 'raw' | 'lean' | 'lean + sha256'} Contestant
  * @typedef {keyof typeof import('./report.mjs').COLUMNS} Column
  */
 
@@ -33,7 +33,7 @@ const KB = 1000
 const MB = 1_000_000
 
 /** @type {Contestant[]} */
-export const CONTESTANTS = ['ours', 'core', 'raw', 'lean', 'lean + sha256']
+export const CONTESTANTS = ['ours', 'before', 'core', 'raw', 'lean', 'lean + sha256']
 
 const IN_FLIGHT = { small: [1, 8, 64], large: [1, 8] }
 const eight = () => [8]

@@ -157,6 +157,12 @@ const number = (value) =>
   Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
 
 /**
+ * @param {number} figure
+ * @param {number | undefined} reference undefined if it was not measured
+ */
+const multiple = (figure, reference) => (reference === undefined ? '' : number(figure / reference))
+
+/**
  * @param {string[]} head
  * @param {string[][]} rows
  */
@@ -174,17 +180,17 @@ const costs = ({ cell, ...by }) =>
 
 /** @type {Column[]} */
 const COMPARED = ['cpuMs', 'perSecond', 'peakMb', 'delayMaxMs']
-const LIMITS = /** @type {const} */ (['raw', 'lean', 'lean + sha256'])
+const OTHERS = /** @type {const} */ (['raw', 'lean', 'lean + sha256', 'before'])
 const RATIOS = [
   ...['cell', 'CPU × core', 'rate × core', 'peak × core', 'delay max × core'],
-  ...['CPU × raw', 'CPU × lean', 'CPU × lean + sha256'],
+  ...['CPU × raw', 'CPU × lean', 'CPU × lean + sha256', 'CPU × before'],
 ]
 
 /** @param {Row} row */
-const ratios = ({ cell, ours, core, ...limits }) => [
+const ratios = ({ cell, ours, core, ...others }) => [
   nameOf(cell),
   ...COMPARED.map((column) => number(ours[column] / (core?.[column] ?? NaN))),
-  ...LIMITS.map((limit) => number(ours.cpuMs / (limits[limit]?.cpuMs ?? NaN))),
+  ...OTHERS.map((other) => multiple(ours.cpuMs, others[other]?.cpuMs)),
 ]
 
 /** @param {Row[]} rows, at least one */
