@@ -131,7 +131,7 @@ describe('inbox in the editor', function () {
 
   it('shows a text file as plain text', async () => {
     await line(page, 'third.txt').click()
-    const shown = details(page).locator('.redox-inbox-shown pre')
+    const shown = details(page).locator('.redox-tab-file-shown pre')
     assert.equal(await shown.textContent(), TEXT.toString())
     await editor.screenshot('inbox-text')
     await line(page, 'third.txt').click()
@@ -183,7 +183,7 @@ describe('inbox in the editor', function () {
     await frame.waitFor()
     await frame.scrollIntoViewIfNeeded()
     await untilPainted(page, frame)
-    assert.equal(await details(page).locator('.redox-inbox-name').textContent(), filename)
+    assert.equal(await details(page).locator('.redox-tab-file-name').textContent(), filename)
     assert.equal(await tab(page).locator('img, script').count(), 0)
     await editor.screenshot('inbox-hostile')
     await line(page, 'x.pdf').click()
@@ -392,6 +392,6 @@ const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__u
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
   const inDetails = ['dt', 'dd', 'summary', 'li'].map((part) => `.redox-tab-details ${part}`)
-  const own = ['.redox-inbox-name', '.redox-inbox-count']
+  const own = ['.redox-tab-file-name', '.redox-inbox-count']
   await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...inDetails)
 }
