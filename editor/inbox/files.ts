@@ -2,7 +2,7 @@
 import { present } from '../../src/shared/present'
 import type { InboxFile, InboxMessage } from '../../src/shared/inbox-api'
 import { element } from '../tab/elements'
-import { canBeShown, fileOf, linkButton, save, showFile } from '../tab/file-view'
+import { canBeShown, linkButton, safeFile, save, showFile } from '../tab/file-view'
 import { size } from '../tab/formats'
 import { ask, notice, tab, text } from './tab'
 
@@ -47,14 +47,14 @@ export function fileBox(message: InboxMessage, index: number, urls: string[]): H
   return box
 }
 
-const fetchFile = async ({ message, index }: ShownFile): Promise<Blob> =>
-  fileOf(await ask<Blob>(`/${message.id}/files/${index}`, { answer: 'blob' }))
+const fetchFile = async ({ message, index }: ShownFile): Promise<File> =>
+  safeFile(await ask<File>(`/${message.id}/files/${index}`, { answer: 'file' }))
 
 async function fetchAndShow(file: ShownFile, shown: HTMLElement, buttons: HTMLElement): Promise<void> {
   try {
-    const blob = await fetchFile(file)
+    const fetched = await fetchFile(file)
     // The message was closed while the file was loading. An object URL that is created now would never be released.
-    if (shown.isConnected) await showFile(blob, { tab, ...file, shown, buttons })
+    if (shown.isConnected) await showFile(fetched, { tab, ...file, shown, buttons })
   } catch {
     shown.append(notice('fileFailed'))
   }
@@ -71,7 +71,7 @@ function downloadLink(file: ShownFile): HTMLElement {
   link.addEventListener('click', (event) => {
     event.preventDefault()
     fetchFile(file).then(
-      (blob) => save(blob, file.name),
+      (fetched) => save(fetched, file.name),
       () => RED.notify(text('notice.fileFailed'), 'error'),
     )
   })

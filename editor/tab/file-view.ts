@@ -21,10 +21,10 @@ const SAVED_AFTER_MS = 60_000
 
 export const canBeShown = (type: string): boolean => KINDS[type] !== undefined
 
-/** Returns a response as a Blob that has a type in KINDS, or a type that browsers do not display. */
-export function fileOf(response: Blob): Blob {
-  const [type = ''] = response.type.split(';')
-  return new Blob([response], { type: KINDS[type] ? type : OCTET_STREAM })
+/** Returns a received file with a type in KINDS, or with a type that browsers do not display. */
+export function safeFile(received: File): File {
+  const [type = ''] = received.type.split(';')
+  return new File([received], received.name, { type: KINDS[type] ? type : OCTET_STREAM })
 }
 
 interface FileView {
@@ -39,7 +39,7 @@ interface FileView {
 }
 
 /** Shows a file, with a link that opens it in a new tab of the browser, or says that it can only be downloaded. */
-export async function showFile(file: Blob, { tab, name, shown, buttons, urls }: FileView): Promise<void> {
+export async function showFile(file: File, { tab, name, shown, buttons, urls }: FileView): Promise<void> {
   const kind = KINDS[file.type]
   if (!kind) return shown.append(tab.notice('downloadOnly'))
   if (kind === 'text') return shown.append(await textOf(file, tab))
@@ -65,7 +65,7 @@ function imageOf(url: string, name: string, tab: SidebarTab): HTMLElement {
   return image
 }
 
-async function textOf(file: Blob, tab: SidebarTab): Promise<HTMLElement> {
+async function textOf(file: File, tab: SidebarTab): Promise<HTMLElement> {
   const all = await file.text()
   const shown = code(all.slice(0, MAX_CHARACTERS))
   if (all.length <= MAX_CHARACTERS) return shown
@@ -87,7 +87,7 @@ function openLink(url: string, tab: SidebarTab): HTMLElement {
   return link
 }
 
-export function save(file: Blob, name: string): void {
+export function save(file: File, name: string): void {
   const link = element('a')
   link.href = URL.createObjectURL(file)
   link.download = name
