@@ -1,8 +1,10 @@
 /** Buttons in the details of an open message. */
 import type { Action, ContentResponse, DecisionRequest, MessageDetails } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
+import { safeFile } from '../tab/file-view'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
+import type { ContentView } from './content-view'
 import { forgetRefusal, refuse } from './request-errors'
 import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, may, text } from './tab'
@@ -18,8 +20,10 @@ export type OnDecided = (action: Action, values?: object) => void
 
 interface MessageActions {
   message: MessageDetails
-  /** element in which forms and the content of the message are shown */
+  /** element in which forms are shown */
   place: HTMLElement
+  /** shows the content of the message, or one of its files */
+  view: ContentView
   /** admin route of the message */
   route: string
   onDecided: OnDecided
@@ -32,7 +36,7 @@ export function actionButtons(given: MessageActions): HTMLElement {
   buttons.append(...actions.map((action) => decisionButton(given, action)))
   if (RED.nodes.node(message.owner))
     buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))
-  if (may('content')) buttons.append(contentButton(given))
+  if (may('content')) buttons.append(contentButton(given), ...fileButtons(given))
   return buttons
 }
 
@@ -72,23 +76,46 @@ function riskOf(action: Action, { arrival, environment, otherAccount }: MessageD
   return [...(risk ? [text(`risk.${risk}`)] : []), ...(otherAccount ? [text('otherAccount')] : [])]
 }
 
-function contentButton({ message, place, route }: MessageActions): HTMLElement {
-  const opener = button(
-    text('showContent'),
-    () => (message.contentIsClosed ? void sayWhyClosed() : askForIt()),
-    'eye',
-  )
+function contentButton(given: MessageActions): HTMLElement {
+  const { view, route } = given
+  return lookButton(given, text('showContent'), async (reason) => {
+    const content = pretty(await ask<ContentResponse>(`${route}/content?${queryOf({ reason })}`))
+    view.show(code(content.slice(0, MAX_CHARACTERS)))
+  })
+}
+
+/** Returns a button for each file that is in the outbox. A file of which the message has only the URL is not. */
+function fileButtons(given: MessageActions): HTMLElement[] {
+  const { files = [] } = given.message
+  return files.flatMap(({ kind }, index) => {
+    if (kind === 'reference') return []
+    const label = files.length > 1 ? text('showFileNumber', { number: index + 1 }) : text('showFile')
+    return [lookButton(given, label, (reason) => showOneFile(given, index, reason))]
+  })
+}
+
+async function showOneFile({ view, route }: MessageActions, index: number, reason: string): Promise<void> {
+  const path = `${route}/files/${index}?${queryOf({ reason })}`
+  await view.showFile(safeFile(await ask<File>(path, { answer: 'file' })))
+}
+
+/**
+ * Returns a button for patient data.
+ * @param look requests and shows the data; the reason of the user is kept in the audit log
+ */
+function lookButton(
+  { message, place, route }: MessageActions,
+  label: string,
+  look: (reason: string) => Promise<void>,
+): HTMLElement {
+  const opener = button(label, () => (message.contentIsClosed ? void sayWhyClosed() : askForIt()), 'eye')
 
   const askForIt = (): void => {
     askReason({
       ...{ place, opener },
       hint: text('lookIsRecorded'),
-      submit: text('showContent'),
-      decide: async (reason) => {
-        const content = pretty(await ask<ContentResponse>(`${route}/content?${queryOf({ reason })}`))
-        place.querySelector('pre')?.remove()
-        place.append(code(content.slice(0, MAX_CHARACTERS)))
-      },
+      submit: label,
+      decide: look,
     })
   }
 

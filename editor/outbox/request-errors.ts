@@ -17,9 +17,18 @@ export function showRequestError(form: HTMLElement, failure: unknown): void {
   RED.notify(text(`notice.${noticeOf(failure)}`), 'error')
 }
 
+/** Catalogue keys of the texts for error codes. */
+const NOTICES: Record<string, string> = {
+  more_match: 'moreMatch',
+  file_missing: 'fileMissing',
+  REDOX_STORE_UNREADABLE: 'unreadable',
+  REDOX_STORE_FULL: 'storeFull',
+}
+
 function noticeOf({ isForbidden, answer, status }: RequestError): string {
   if (isForbidden) return 'noPermissionToDecide'
-  if (answer?.code === 'more_match') return 'moreMatch'
+  const known = NOTICES[answer?.code ?? '']
+  if (known) return known
   return status === 409 ? 'conflict' : 'notDone'
 }
 

@@ -35,6 +35,7 @@ const SCHEMAS = {
     limit: count(1, MAX_MESSAGES).default(50),
   }),
   content: z.strictObject({ reason }),
+  index: count(0, 9999),
   decide: z.strictObject(DECISION).refine(hasItsHours),
   count: z.strictObject({ ...FILTER, action: z.enum(ACTIONS).optional() }),
   decisions: z
@@ -79,6 +80,7 @@ const OTHER_ACCOUNT =
 const USAGE: Record<keyof Schemas, string> = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Provide a reason: up to 200 characters, on one line.',
+  index: 'Name a file by its number in the list of files, counted from 0.',
   decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
   count: `Use the parameters ${FILTERS}, and action.`,
   decisions:

@@ -4,7 +4,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { OCTET_STREAM } from '../../../src/shared/values'
 import { hasSignature, type SignedType } from '../../../src/shared/signatures'
 
-/** What is said about a file apart from its bytes. */
+/** Description of a file by its sender, which the bytes may contradict. */
 export interface DeclaredFile {
   contentType?: string | undefined
   /** `FileType` of the Data Model API */
