@@ -21,6 +21,7 @@ export class DestinationList {
     this.block.open = true
     // Makes the list focusable, so that it can be scrolled with the keyboard.
     this.#items.tabIndex = 0
+    this.#items.setAttribute('aria-label', text('destinationList'))
   }
 
   get block(): HTMLDetailsElement {
