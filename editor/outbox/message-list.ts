@@ -1,7 +1,7 @@
 import type { MessageSummary } from '../../src/shared/outbox-api'
 import { button, element } from '../tab/elements'
 import { KeyedRows } from './keyed-rows'
-import type { OnDecided } from './message-actions'
+import type { OnDecided } from './decision-button'
 import { MessageRow } from './message-row'
 import { tab, text } from './tab'
 

@@ -3,7 +3,9 @@ import { element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import type { Row } from '../tab/sidebar-tab'
-import { actionButtons, type OnDecided } from './message-actions'
+import type { OnDecided } from './decision-button'
+import { FOUND } from './look-up'
+import { actionButtons } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, notice, tab, text } from './tab'
 import { destinationId, destinationName, ICONS, shortId, stateText } from './words'
@@ -90,8 +92,8 @@ export class MessageRow {
     if (old && detailsJson === this.#knownDetails) return
     this.#knownDetails = detailsJson
     const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole) }
-    if (old?.decision.querySelector('form, pre')) {
-      // A form that the user is filling in, or a content that the user is reading, stays open.
+    if (old?.decision.querySelector(`form, pre, .${FOUND}`)) {
+      // A form that the user is filling in, and a content or found logs that the user is reading, stay open.
       old.outcome.replaceWith(details.outcome)
       old.about.replaceWith(details.about)
       this.#details = { ...details, decision: old.decision }
@@ -107,8 +109,8 @@ export class MessageRow {
   #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
     const block = element('div', 'redox-outbox-decision')
     const onDecided: OnDecided = (...args) => {
-      // After a decision, the displayed content is outdated.
-      place.querySelector('pre')?.remove()
+      // After a decision, the displayed content and the found logs are outdated.
+      for (const outdated of place.querySelectorAll(`pre, .${FOUND}`)) outdated.remove()
       this.onDecided(...args)
     }
     block.append(actionButtons({ message, place: block, route: this.routeOf(message.id), onDecided }))

@@ -16,6 +16,9 @@ const count = (atLeast: number, atMost: number) =>
     .transform(Number)
     .refine((number) => number >= atLeast && number <= atMost)
 
+/** Id of a log of Redox. */
+const logId = z.string().regex(/^[\w.-]{1,100}$/)
+
 const DECISION = {
   action: z.enum(ACTIONS),
   reason,
@@ -35,7 +38,11 @@ const SCHEMAS = {
     limit: count(1, MAX_MESSAGES).default(50),
   }),
   content: z.strictObject({ reason }),
-  decide: z.strictObject(DECISION).refine(hasItsHours),
+  decide: z
+    .strictObject({ ...DECISION, logId: logId.optional() })
+    .refine(hasItsHours)
+    .refine((decision) => decision.logId === undefined || decision.action === 'mark-delivered'),
+  'look-up': z.strictObject({ reason }),
   count: z.strictObject({ ...FILTER, action: z.enum(ACTIONS).optional() }),
   decisions: z
     .strictObject({
@@ -79,7 +86,8 @@ const OTHER_ACCOUNT =
 const USAGE: Record<keyof Schemas, string> = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Provide a reason: up to 200 characters, on one line.',
-  decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
+  decide: `Send application/json: { ${DECISION_FIELDS}, "logId": with mark-delivered only }${OTHER_ACCOUNT}`,
+  'look-up': 'Send application/json: { "reason": up to 200 characters, on one line }.',
   count: `Use the parameters ${FILTERS}, and action.`,
   decisions:
     `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +

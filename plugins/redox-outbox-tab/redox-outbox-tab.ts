@@ -59,6 +59,7 @@ function addRoutes(RED: NodeAPI): void {
   const content = '/redox/outbox/:connection/messages/:id/content'
   routes.get(content, 'redox-outbox.content', contentReadersOnly(RED), answered('content'))
   routes.post('/redox/outbox/:connection/messages/:id', write, answered('decide'))
+  routes.post('/redox/outbox/:connection/messages/:id/look-up', write, answered('look-up'))
   routes.post('/redox/outbox/:connection/decisions', write, answered('decisions'))
   routes.post('/redox/outbox/:connection/destinations', write, answered('destinations'))
   routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))
