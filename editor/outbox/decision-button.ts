@@ -1,5 +1,11 @@
 /** Buttons for decisions about one message, with the sentences that say what a decision entails. */
-import type { Action, LogCandidate, MessageDetails, OneDecisionRequest } from '../../src/shared/outbox-api'
+import type {
+  Action,
+  LogCandidate,
+  MessageDetails,
+  OneDecisionRequest,
+  TryNowRequest,
+} from '../../src/shared/outbox-api'
 import { button } from '../tab/elements'
 import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, text } from './tab'
@@ -18,7 +24,11 @@ export interface MessageActions {
   /** admin route of the message */
   route: string
   onDecided: OnDecided
+  /** ends the wait for the next attempt of a destination */
+  onTryNow: OnTryNow
 }
+
+export type OnTryNow = (request: TryNowRequest) => Promise<void>
 
 /** @param log log of Redox that the user compares with the message */
 export function decisionButton(
@@ -47,6 +57,20 @@ export function decisionButton(
       },
     })
   })
+  return opener
+}
+
+/** Returns the button that tries the destination of a waiting message now: a message cannot overtake another one. */
+export function tryNowButton({ message, place, onTryNow }: MessageActions): HTMLElement {
+  const { destination } = message
+  const opener = button(text('destination.tryItNow'), () =>
+    askReason({
+      ...{ place, opener },
+      hint: text('destination.tryNowHint'),
+      submit: text('destination.tryItNow'),
+      decide: (reason) => onTryNow({ destination, action: 'try-now', reason }),
+    }),
+  )
   return opener
 }
 

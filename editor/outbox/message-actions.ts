@@ -3,7 +3,7 @@ import type { ContentResponse } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
-import { decisionButton, type MessageActions } from './decision-button'
+import { decisionButton, tryNowButton, type MessageActions } from './decision-button'
 import { lookUpPart } from './look-up'
 import { askReason } from './reason-form'
 import { forgetRefusal, refuse } from './request-errors'
@@ -17,6 +17,7 @@ export function actionButtons(given: MessageActions): HTMLElement {
   const buttons = element('div', 'redox-tab-buttons')
   const actions = may('write') ? ACTIONS[message.state] : []
   if (may('write') && message.canLookUp !== undefined) buttons.append(lookUpPart(given))
+  if (may('write') && message.state === 'waiting' && !message.paused) buttons.append(tryNowButton(given))
   buttons.append(...actions.map((action) => decisionButton(given, action)))
   if (RED.nodes.node(message.owner))
     buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))

@@ -3,12 +3,19 @@ import { element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import type { Row } from '../tab/sidebar-tab'
-import type { OnDecided } from './decision-button'
+import type { OnDecided, OnTryNow } from './decision-button'
 import { FOUND } from './look-up'
 import { actionButtons } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, notice, tab, text } from './tab'
 import { destinationId, destinationName, ICONS, shortId, stateText } from './words'
+
+export interface MessageRowOptions {
+  /** returns the admin route of the message with the given id */
+  routeOf: (id: string) => string
+  onDecided: OnDecided
+  onTryNow: OnTryNow
+}
 
 /** Elements of an open message's details, from top to bottom. */
 interface Details {
@@ -32,11 +39,9 @@ export class MessageRow {
   #knownDetails = ''
   #details: Details | undefined
 
-  /** @param routeOf function that returns the admin route of the message with the given id */
   constructor(
     first: MessageSummary,
-    private readonly routeOf: (id: string) => string,
-    private readonly onDecided: OnDecided,
+    private readonly options: MessageRowOptions,
   ) {
     this.#message = first
     this.#row = tab.row({
@@ -73,7 +78,7 @@ export class MessageRow {
 
   async #fill(place: HTMLElement): Promise<void> {
     try {
-      const whole = await ask<MessageDetails>(this.routeOf(this.#message.id))
+      const whole = await ask<MessageDetails>(this.options.routeOf(this.#message.id))
       if (place.isConnected) this.#show(place, whole)
     } catch (failure) {
       const isGone = failure instanceof RequestError && failure.status === 404
@@ -111,9 +116,11 @@ export class MessageRow {
     const onDecided: OnDecided = (...args) => {
       // After a decision, the displayed content and the found logs are outdated.
       for (const outdated of place.querySelectorAll(`pre, .${FOUND}`)) outdated.remove()
-      this.onDecided(...args)
+      this.options.onDecided(...args)
     }
-    block.append(actionButtons({ message, place: block, route: this.routeOf(message.id), onDecided }))
+    const { routeOf, onTryNow } = this.options
+    const route = routeOf(message.id)
+    block.append(actionButtons({ message, place: block, route, onDecided, onTryNow }))
     return block
   }
 }
