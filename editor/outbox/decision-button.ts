@@ -7,6 +7,7 @@ import type {
   TryNowRequest,
 } from '../../src/shared/outbox-api'
 import { button } from '../tab/elements'
+import type { ContentView } from './content-view'
 import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, text } from './tab'
 import { logStatus } from './words'
@@ -19,8 +20,10 @@ export type OnDecided = (action: Action, values?: object) => void
 
 export interface MessageActions {
   message: MessageDetails
-  /** element in which forms and the content of the message are shown */
+  /** element in which forms are shown */
   place: HTMLElement
+  /** shows the content of the message, or one of its files */
+  view: ContentView
   /** admin route of the message */
   route: string
   onDecided: OnDecided

@@ -24,6 +24,7 @@ export class DestinationList {
     this.block.open = true
     // Makes the list focusable, so that it can be scrolled with the keyboard.
     this.#items.tabIndex = 0
+    this.#items.setAttribute('aria-label', text('destinationList'))
   }
 
   /** Returns the button that ends the wait of all destinations, e.g. after an outage of Redox. */

@@ -1,5 +1,5 @@
 /** Rows of a list, each with a key. While its key is in the list, a row keeps its DOM element. */
-export class KeyedRows<Row extends { item: HTMLElement }> {
+export class KeyedRows<Row extends { item: HTMLElement; close?(): void }> {
   readonly #rows = new Map<string, Row>()
 
   /** @param onFocusLost called before the row that has the focus is removed */
@@ -16,10 +16,12 @@ export class KeyedRows<Row extends { item: HTMLElement }> {
 
   /** Removes the rows whose keys are not in the list. */
   keep(keys: string[]): void {
-    for (const [key, { item }] of this.#rows) {
+    for (const [key, row] of this.#rows) {
+      const { item } = row
       if (keys.includes(key)) continue
       // The focus is moved first, because it would be lost together with the removed row.
       if (item.contains(document.activeElement)) this.onFocusLost()
+      row.close?.()
       item.remove()
       this.#rows.delete(key)
     }

@@ -1,6 +1,7 @@
 /** Buttons in the details of an open message. */
 import type { ContentResponse } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
+import { safeFile } from '../tab/file-view'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
 import { decisionButton, tryNowButton, type MessageActions } from './decision-button'
@@ -21,27 +22,50 @@ export function actionButtons(given: MessageActions): HTMLElement {
   buttons.append(...actions.map((action) => decisionButton(given, action)))
   if (RED.nodes.node(message.owner))
     buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))
-  if (may('content')) buttons.append(contentButton(given))
+  if (may('content')) buttons.append(contentButton(given), ...fileButtons(given))
   return buttons
 }
 
-function contentButton({ message, place, route }: MessageActions): HTMLElement {
-  const opener = button(
-    text('showContent'),
-    () => (message.contentIsClosed ? void sayWhyClosed() : askForIt()),
-    'eye',
-  )
+function contentButton(given: MessageActions): HTMLElement {
+  const { view, route } = given
+  return lookButton(given, text('showContent'), async (reason) => {
+    const content = pretty(await ask<ContentResponse>(`${route}/content?${queryOf({ reason })}`))
+    view.show(code(content.slice(0, MAX_CHARACTERS)))
+  })
+}
+
+/** Returns a button for each file that is in the outbox. A file of which the message has only the URL is not. */
+function fileButtons(given: MessageActions): HTMLElement[] {
+  const { files = [] } = given.message
+  return files.flatMap(({ kind }, index) => {
+    if (kind === 'reference') return []
+    const label = files.length > 1 ? text('showFileNumber', { number: index + 1 }) : text('showFile')
+    return [lookButton(given, label, (reason) => showOneFile(given, index, reason))]
+  })
+}
+
+async function showOneFile({ view, route }: MessageActions, index: number, reason: string): Promise<void> {
+  const path = `${route}/files/${index}?${queryOf({ reason })}`
+  await view.showFile(safeFile(await ask<File>(path, { answer: 'file' })))
+}
+
+/**
+ * Returns a button for patient data.
+ * @param look requests and shows the data; the reason of the user is kept in the audit log
+ */
+function lookButton(
+  { message, place, route }: MessageActions,
+  label: string,
+  look: (reason: string) => Promise<void>,
+): HTMLElement {
+  const opener = button(label, () => (message.contentIsClosed ? void sayWhyClosed() : askForIt()), 'eye')
 
   const askForIt = (): void => {
     askReason({
       ...{ place, opener },
       hint: text('lookIsRecorded'),
-      submit: text('showContent'),
-      decide: async (reason) => {
-        const content = pretty(await ask<ContentResponse>(`${route}/content?${queryOf({ reason })}`))
-        place.querySelector('pre')?.remove()
-        place.append(code(content.slice(0, MAX_CHARACTERS)))
-      },
+      submit: label,
+      decide: look,
     })
   }
 

@@ -1,5 +1,5 @@
 /** Details of an open message in the outbox tab. */
-import type { MessageDetails, MessageOutcome } from '../../src/shared/outbox-api'
+import type { IdentifiersResponse, MessageDetails, OutboxFile } from '../../src/shared/outbox-api'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
 import { destinationId, destinationName, shortId, userName } from './words'
@@ -16,8 +16,12 @@ export function outcomeOf({ delivery, foundLogId, error, unreadable }: MessageDe
   ])
 }
 
-export function aboutMessage(message: MessageDetails): HTMLElement {
-  const { identifiers = {}, files = [], decision } = message
+/** @param identifiers document and order IDs; undefined if the user may not see them */
+export function aboutMessage(
+  message: MessageDetails,
+  identifiers: IdentifiersResponse['identifiers'] = {},
+): HTMLElement {
+  const { files = [], decision } = message
   const at = (value: string | undefined): string | undefined => value && time(value)
   const ended = message.state === 'parked' ? 'parkedSince' : 'ended'
   return tab.facts([
@@ -35,8 +39,13 @@ export function aboutMessage(message: MessageDetails): HTMLElement {
   ])
 }
 
-const fileText = ({ contentType, size: bytes, sha256 }: MessageOutcome['files'][number]): string =>
-  [contentType, bytes === undefined ? undefined : size(bytes), sha256 && `sha256 ${sha256}`]
+const fileText = ({ kind, contentType, size: bytes, sha256 }: OutboxFile): string =>
+  [
+    contentType,
+    bytes === undefined ? undefined : size(bytes),
+    sha256 && `sha256 ${sha256}`,
+    kind === 'stored' ? undefined : text(`file.${kind}`),
+  ]
     .filter(Boolean)
     .join(' · ')
 

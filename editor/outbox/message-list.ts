@@ -29,6 +29,7 @@ export class MessageList {
 
   constructor(private readonly options: MessageListOptions) {
     this.#items.tabIndex = -1
+    this.#items.setAttribute('aria-label', text('messages'))
     this.#empty.place.setAttribute('role', 'status')
     this.#more.append(button(text('more'), options.onMore))
     this.elements = [this.#empty.place, this.#items, this.#more]

@@ -1,13 +1,14 @@
-import type { MessageDetails, MessageSummary } from '../../src/shared/outbox-api'
+import type { IdentifiersResponse, MessageDetails, MessageSummary } from '../../src/shared/outbox-api'
 import { element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import type { Row } from '../tab/sidebar-tab'
+import { ContentView } from './content-view'
 import type { OnDecided, OnTryNow } from './decision-button'
 import { FOUND } from './look-up'
 import { actionButtons } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
-import { ask, notice, tab, text } from './tab'
+import { ask, may, notice, tab, text } from './tab'
 import { destinationId, destinationName, ICONS, shortId, stateText } from './words'
 
 export interface MessageRowOptions {
@@ -22,7 +23,7 @@ interface Details {
   /** element that shows the time of the next attempt */
   next: HTMLElement
   outcome: HTMLElement
-  /** element with buttons, forms and the content of the message */
+  /** element with buttons, forms, and the content of the message or one of its files */
   decision: HTMLElement
   about: HTMLElement
 }
@@ -37,7 +38,10 @@ export class MessageRow {
   /** summary of the message that the row currently shows, as JSON */
   #known = ''
   #knownDetails = ''
+  /** document and order IDs of the message, which never change, once they were loaded */
+  #identifiers: IdentifiersResponse['identifiers'] | undefined
   #details: Details | undefined
+  readonly #view = new ContentView()
 
   constructor(
     first: MessageSummary,
@@ -48,13 +52,23 @@ export class MessageRow {
       id: first.id,
       parts: [this.#state, this.#operation, this.#small],
       fill: (place) => void this.#fill(place),
-      forget: () => (this.#details = undefined),
+      forget: () => this.#forget(),
     })
     this.update(first)
   }
 
   get item(): HTMLElement {
     return this.#row.item
+  }
+
+  close(): void {
+    this.#row.close()
+  }
+
+  #forget(): void {
+    this.#details = undefined
+    this.#identifiers = undefined
+    this.#view.clear()
   }
 
   update(message: MessageSummary): void {
@@ -79,13 +93,26 @@ export class MessageRow {
   async #fill(place: HTMLElement): Promise<void> {
     try {
       const whole = await ask<MessageDetails>(this.options.routeOf(this.#message.id))
+      this.#identifiers ??= await this.#loadIdentifiers(whole)
       if (place.isConnected) this.#show(place, whole)
     } catch (failure) {
       const isGone = failure instanceof RequestError && failure.status === 404
-      if (isGone) place.replaceChildren(notice('gone'))
-      else if (place.childElementCount === 0) place.append(notice('failed'))
-      if (isGone) this.#details = undefined
+      if (isGone) {
+        this.#forget()
+        place.replaceChildren(notice('gone'))
+      } else if (place.childElementCount === 0) place.append(notice('failed'))
     }
+  }
+
+  /** Returns undefined if the user may not see the identifiers, or if they cannot be loaded now. */
+  async #loadIdentifiers(whole: MessageDetails): Promise<IdentifiersResponse['identifiers'] | undefined> {
+    const mayLook = whole.identifiersForReaders ?? may('content')
+    if (!mayLook || whole.contentIsClosed || whole.unreadable) return undefined
+    const path = `${this.options.routeOf(whole.id)}/identifiers`
+    return ask<IdentifiersResponse>(path).then(
+      ({ identifiers }) => identifiers,
+      () => undefined,
+    )
   }
 
   #show(place: HTMLElement, whole: MessageDetails): void {
@@ -93,11 +120,11 @@ export class MessageRow {
     const next = old?.next ?? element('p', 'redox-outbox-next')
     write(next, whatNext(whole))
     next.hidden = next.textContent === ''
-    const detailsJson = JSON.stringify(whole)
+    const detailsJson = JSON.stringify([whole, this.#identifiers])
     if (old && detailsJson === this.#knownDetails) return
     this.#knownDetails = detailsJson
-    const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole) }
-    if (old?.decision.querySelector(`form, pre, .${FOUND}`)) {
+    const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole, this.#identifiers) }
+    if (old && (this.#view.isFilled || old.decision.querySelector(`form, .${FOUND}`))) {
       // A form that the user is filling in, and a content or found logs that the user is reading, stay open.
       old.outcome.replaceWith(details.outcome)
       old.about.replaceWith(details.about)
@@ -105,22 +132,28 @@ export class MessageRow {
       return
     }
     if (place.contains(document.activeElement)) this.#row.line.focus()
-    const decision = this.#decisionBlock(place, whole)
+    const decision = this.#decisionBlock(whole)
     this.#details = { ...details, decision }
     // The buttons are placed below the reason of the state, and above the details that are rarely needed.
     place.replaceChildren(next, details.outcome, decision, details.about)
   }
 
-  #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
+  #decisionBlock(message: MessageDetails): HTMLElement {
     const block = element('div', 'redox-outbox-decision')
+    const place = element('div')
+    const view = this.#view
     const onDecided: OnDecided = (...args) => {
       // After a decision, the displayed content and the found logs are outdated.
-      for (const outdated of place.querySelectorAll(`pre, .${FOUND}`)) outdated.remove()
+      view.clear()
+      place.querySelector(`.${FOUND}`)?.remove()
       this.options.onDecided(...args)
     }
     const { routeOf, onTryNow } = this.options
     const route = routeOf(message.id)
-    block.append(actionButtons({ message, place: block, route, onDecided, onTryNow }))
+    block.append(
+      actionButtons({ message, place, view, route, onDecided, onTryNow }),
+      ...[place, view.element],
+    )
     return block
   }
 }

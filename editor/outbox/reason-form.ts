@@ -51,8 +51,9 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   confirm.type = 'submit'
   const buttons = element('div', 'redox-tab-buttons')
   buttons.append(confirm, button(text('cancel'), close))
+  form.setAttribute('aria-label', submit)
   form.append(...fields)
-  if (hint) form.append(element('p', 'redox-tab-small', hint))
+  if (hint) form.append(describing(input, hint))
   form.append(...labelled(text('reason'), input))
   if (secret !== undefined) form.append(...labelled(secret, hidden))
   form.append(buttons)
@@ -80,10 +81,20 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   return { close, confirm, form }
 }
 
+/** Returns a text that a screen reader reads together with the field: the risk of an action, before it is confirmed. */
+function describing(field: HTMLInputElement, hint: string): HTMLElement {
+  const shown = element('p', 'redox-tab-small', hint)
+  shown.id = newId()
+  field.setAttribute('aria-describedby', shown.id)
+  return shown
+}
+
+const newId = (): string => `redox-outbox-${Math.random().toString(36).slice(2)}`
+
 /** Returns a label and its field, in this order. */
 export function labelled(label: string, field: HTMLInputElement | HTMLSelectElement): HTMLElement[] {
   const name = element('label', '', label)
-  field.id = name.htmlFor = `redox-outbox-${Math.random().toString(36).slice(2)}`
+  field.id = name.htmlFor = newId()
   return [name, field]
 }
 

@@ -28,9 +28,18 @@ function lookUpFailure(errorCode: string, message: string): string {
     .join(' ')
 }
 
+/** Catalogue keys of the texts for error codes. */
+const NOTICES: Record<string, string> = {
+  more_match: 'moreMatch',
+  file_missing: 'fileMissing',
+  REDOX_STORE_UNREADABLE: 'unreadable',
+  REDOX_STORE_FULL: 'storeFull',
+}
+
 function noticeOf({ isForbidden, answer, status }: RequestError): string {
   if (isForbidden) return 'noPermissionToDecide'
-  if (answer?.code === 'more_match') return 'moreMatch'
+  const known = NOTICES[answer?.code ?? '']
+  if (known) return known
   return status === 409 ? 'conflict' : 'notDone'
 }
 

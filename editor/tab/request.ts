@@ -29,8 +29,8 @@ export class RequestError extends Error {
 
 export interface RequestOptions {
   method?: 'POST' | 'DELETE'
-  /** type of the response; default: JSON */
-  answer?: 'blob' | 'text'
+  /** type of the response, e.g. a File with its bytes and its name; default: JSON */
+  answer?: 'file' | 'text'
   /** request body, sent as JSON */
   body?: object
 }
@@ -43,15 +43,31 @@ export function request<Answer>(url: string, { method, answer, body }: RequestOp
   const settings: JQuery.AjaxSettings = {
     url,
     ...(method && { method }),
-    ...(answer !== 'blob' && { dataType: answer ?? 'json' }),
-    ...(answer === 'blob' && { xhrFields: { responseType: 'blob' } }),
+    ...(answer === 'file' ? { xhr: fileRequest } : { dataType: answer ?? 'json' }),
     ...(body && { contentType: 'application/json', data: JSON.stringify(body) }),
   }
   return new Promise((resolve, reject) => {
-    $.ajax(settings).then(resolve, (failed: JQuery.jqXHR) =>
-      reject(new RequestError(failed.status, failed.responseText ?? '')),
+    $.ajax(settings).then(
+      (content: unknown, _status, { getResponseHeader }) =>
+        resolve((content instanceof Blob ? fileIn(content, getResponseHeader) : content) as Answer),
+      (failed: JQuery.jqXHR) => reject(new RequestError(failed.status, failed.responseText ?? '')),
     )
   })
+}
+
+/** Returns a request that reads the response as bytes, but that of a refusal as text, which contains a code. */
+function fileRequest(): XMLHttpRequest {
+  const made = new XMLHttpRequest()
+  made.addEventListener('readystatechange', () => {
+    if (made.readyState === made.HEADERS_RECEIVED && made.status === 200) made.responseType = 'blob'
+  })
+  return made
+}
+
+/** Returns the file in a response, with its name in the header Content-Disposition. */
+function fileIn(content: Blob, header: JQuery.jqXHR['getResponseHeader']): File {
+  const [, name = ''] = /filename\*=UTF-8''(\S+)$/.exec(header('Content-Disposition') ?? '') ?? []
+  return new File([content], decodeURIComponent(name), { type: content.type })
 }
 
 /** Returns a query string with the values that are neither undefined nor the empty string. */

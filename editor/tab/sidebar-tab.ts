@@ -210,6 +210,8 @@ export class SidebarTab {
     const show = `redox:show-${this.topic}`
     const add = (translate: EditorApi.Red['_']): void => {
       this.#translate = translate
+      // Node-RED's notifications tell the result of a decision, but a screen reader does not read them by itself.
+      document.getElementById('red-ui-notifications')?.setAttribute('aria-live', 'polite')
       const content = make()
       content.classList.add('redox-tab', `redox-${this.topic}`)
       RED.actions.add(show, () => RED.sidebar.show(this.#id), { label: this.text('show') })

@@ -5,6 +5,7 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 import { adminRoutes, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
+import { fileHeaders, shownType } from '../../nodes/lib/runtime/shown-file'
 import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/connection/sandbox-host'
 import type { DeliveredFile, Delivery, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
 import type {
@@ -17,8 +18,6 @@ import type {
   SimulatedFault,
 } from '../../src/shared/inbox-api'
 import { UUID } from '../../src/shared/formats'
-import { OCTET_STREAM } from '../../src/shared/values'
-import { shownType } from './shown-type'
 
 const TOPIC = 'redox/inbox'
 /** Minimum interval in milliseconds between two events for the editors, however many messages the sandbox receives. */
@@ -118,15 +117,9 @@ const content: Handler = (request, response, sandbox) => {
   const index = request.params['index'] as string
   const file = INDEX.test(index) ? messageOf(request, sandbox)?.files[Number(index)] : undefined
   if (!file) return notFound(response)
-  const type = shownType(file)
-  const name = safeName(file, Number(index))
+  const headers = fileHeaders(file.name, Number(index), shownType(file, file.bytes))
   // Not `res.send()`, which could send status 304 (not modified) and would add a charset.
-  response.writeHead(200, {
-    'Content-Type': type === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? OCTET_STREAM),
-    'Content-Length': file.size,
-    'Content-Disposition': `${type ? 'inline' : 'attachment'}; ${name}`,
-    'Content-Security-Policy': policyOf(type),
-  })
+  response.writeHead(200, { ...headers, 'Content-Length': file.size })
   response.end(file.bytes)
 }
 
@@ -163,37 +156,7 @@ const shownDelivery = ({ destination, logId, status, attempts, problem }: Delive
  */
 function described(file: DeliveredFile): InboxFile {
   const { bytes: _bytes, ...description } = file
-  return { ...description, shown: shownType(file) ?? null }
-}
-
-// ---- Headers of a file --------------------------------------------------------------------------------
-
-/**
- * Returns the Content-Security-Policy for a file, in case a user opens the URL of the file directly. Without the
- * sandbox directive for PDF, because Chromium shows no PDF in a CSP sandbox.
- */
-function policyOf(type: string | undefined): string {
-  const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-  return type === 'application/pdf' ? nothing : `${nothing}; sandbox`
-}
-
-/**
- * Returns the file name parameters of Content-Disposition (RFC 6266, RFC 5987), with a base name that is safe in a
- * header.
- */
-function safeName({ name }: DeliveredFile, index: number): string {
-  const base = Buffer.from(name ?? '')
-    .toString()
-    .replace(/^.*[/\\]/s, '')
-    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
-    .replace(/^[\s.]+/, '')
-  const safe = [...base].slice(-150).join('') || `file-${index + 1}`
-  const ascii = safe.replace(/[^\w. -]/g, '_')
-  const encoded = encodeURIComponent(safe).replace(
-    /['()*]/g,
-    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  return `filename="${ascii}"; filename*=UTF-8''${encoded}`
+  return { ...description, shown: shownType(file, file.bytes) ?? null }
 }
 
 // ---- Live updates -------------------------------------------------------------------------------------

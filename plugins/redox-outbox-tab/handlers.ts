@@ -1,6 +1,6 @@
 /**
- * Handlers of the outbox's admin routes. Patient data is only in the response with the content of a message, and in no
- * other response.
+ * Handlers of the outbox's admin routes. Patient data is only in the responses with the content of a message and with
+ * its document and order IDs, and in no other response.
  */
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { discardStranded, moveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
@@ -16,6 +16,7 @@ import type {
   CountResponse,
   DecisionsResponse,
   DirectMessagesResponse,
+  IdentifiersResponse,
   LogCandidate,
   LookUpResponse,
   MessageDetails,
@@ -36,30 +37,39 @@ import {
   wallTime,
 } from './connections'
 import { directMessages, directSummaries } from './direct'
+import { fileResponse, type FileResponse } from './files'
 import { lookUp } from './look-up'
-import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
+import { contentOf, identifiersIn, messageDetails, messageOf, messageSummary } from './messages'
 import { given } from '../../nodes/lib/queue/request-schemas'
 import { parse, type Parsed } from './parse-request'
 import { AdminRefusal } from './refusal'
 
-export interface OutboxRequest {
+/** Access of a user to the content of messages, apart from permissions. */
+export interface ContentAccess {
+  /** true for users who may not see the content of messages, see `contentReadersOnly` */
+  isVisitor: boolean
+  /** true if all users who may read the outbox, except visitors, may see document and order IDs */
+  identifiersForReaders: boolean
+}
+
+export interface OutboxRequest extends ContentAccess {
   /** ids from the URL path: id of the connection, and id of the message or of the stranded store */
   connection: string
   id: string
+  /** number of the file from the URL path, counted from 0 */
+  index: string | undefined
   query: unknown
   /** parsed JSON body; undefined if the body is not JSON */
   body: unknown
   /** name of the user who sent the request */
   who: string
-  /** true for users who may not see the content of messages, see `contentReadersOnly` */
-  isVisitor: boolean
   /** signal that aborts when the client has closed the HTTP connection */
   signal: AbortSignal
 }
 
 /**
- * Handlers by name. The HTTP response is 200 with the value that the handler returns, or 204 if the handler returns
- * nothing.
+ * Handlers by name. The HTTP response is 200 with the value that the handler returns, as JSON or as the bytes of a file,
+ * or 204 if the handler returns nothing.
  */
 export const HANDLERS = {
   overview: async (): Promise<OverviewResponse> => ({
@@ -91,7 +101,7 @@ export const HANDLERS = {
     }
   },
 
-  message: async ({ connection, id, isVisitor }: OutboxRequest): Promise<MessageDetails> => {
+  message: async ({ connection, id, ...access }: OutboxRequest): Promise<MessageDetails> => {
     const outbox = outboxOf(connection)
     const message = await messageOf(outbox, id)
     const details = await messageDetails(outbox, message)
@@ -101,7 +111,7 @@ export const HANDLERS = {
     return {
       ...details,
       ...named,
-      ...(isVisitor && { contentIsClosed: true }),
+      ...contentAccess(access),
       ...(isUnknown && { canLookUp: platform?.settings !== undefined }),
     }
   },
@@ -117,6 +127,11 @@ export const HANDLERS = {
     return { ...found, candidates: found.candidates.map((one) => ({ ...one, ...nameOfLog(nameOf, one) })) }
   },
 
+  identifiers: async ({ connection, id }: OutboxRequest): Promise<IdentifiersResponse> => {
+    const outbox = outboxOf(connection)
+    return identifiersIn(outbox, await messageOf(outbox, id))
+  },
+
   /** Returns the content of a message, after user and reason were written to the audit log. */
   content: async ({ connection, id, query, who }: OutboxRequest): Promise<ContentResponse> => {
     const { reason } = parse('content', query)
@@ -124,6 +139,16 @@ export const HANDLERS = {
     const message = await messageOf(outbox, id)
     await outbox.store.recordAccess(message.id, 'look', { who, reason, now: outbox.store.clock.now() })
     return contentOf(outbox, message)
+  },
+
+  /** Returns a file of a message, after user and reason were written to the audit log. */
+  file: async ({ connection, id, index, query, who }: OutboxRequest): Promise<FileResponse> => {
+    const { reason } = parse('content', query)
+    const outbox = outboxOf(connection)
+    const message = await messageOf(outbox, id)
+    const response = await fileResponse(outbox, message, parse('index', index))
+    await outbox.store.recordAccess(message.id, 'look', { who, reason, now: outbox.store.clock.now() })
+    return response
   },
 
   decide: async ({ connection, id, body, who }: OutboxRequest): Promise<void> => {
@@ -198,6 +223,11 @@ export const HANDLERS = {
     const [total, lines] = await Promise.all([store.auditLength(), store.audit({ skip, limit })])
     return { total, lines: lines.map(({ at, ...line }) => ({ at: iso(at), ...line })) }
   },
+}
+
+function contentAccess({ isVisitor, identifiersForReaders }: ContentAccess): Partial<MessageDetails> {
+  if (isVisitor) return { contentIsClosed: true }
+  return identifiersForReaders ? { identifiersForReaders: true } : {}
 }
 
 async function find(

@@ -1,4 +1,4 @@
-/** Data about messages for the admin API. Patient data is only in the content of a message. */
+/** Data about messages for the admin API. Patient data is only in the content of a message and in its identifiers. */
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
@@ -9,6 +9,7 @@ import { identifiersOf } from '../../src/redox/identifiers'
 import type {
   Arrival,
   ContentResponse,
+  IdentifiersResponse,
   MessageDetails,
   MessageOutcome,
   MessageSummary,
@@ -16,6 +17,7 @@ import type {
 } from '../../src/shared/outbox-api'
 import { decisionAbout } from './audit'
 import { wallTime } from './connections'
+import { fileSummaries } from './files'
 import { codeAndMessage, AdminRefusal } from './refusal'
 
 /**
@@ -57,17 +59,18 @@ export async function messageDetails(outbox: Outbox, message: StoredMessage): Pr
 }
 
 async function outcomeOf(
-  { sender, sealedStore }: Outbox,
+  outbox: Outbox,
   message: StoredMessage,
 ): Promise<MessageOutcome | Pick<MessageDetails, 'unreadable'>> {
+  const { sender, sealedStore } = outbox
   try {
-    const { message: prepared, environment, files, msg } = await sealedStore.contentOf(message)
+    const content = await sealedStore.contentOf(message)
+    const { message: prepared, environment, msg } = content
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
       environment,
-      identifiers: identifiersOf(prepared.body),
-      files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
+      files: fileSummaries(outbox, content),
       otherAccount: await sender.isForOtherAccount(message),
       arrival: await arrivalOf(sealedStore, message),
       ...lastAttempt(await sealedStore.recordOf(message), message),
@@ -94,7 +97,7 @@ function lastAttempt(
   const found = state === 'delivered' && foundLogId !== undefined ? { foundLogId } : {}
   const failure = unknown ?? error
   if (failure === undefined) return found
-  const { answer: _answer, ...cause } = failure.cause
+  const { answer: _answer, identifiers: _identifiers, ...cause } = failure.cause
   const message = isRetried ? messageOfRetried(failure) : failure.message
   return { ...found, error: { code: failure.code, message, cause } }
 }
@@ -140,6 +143,15 @@ async function waitingReason(
     if (found?.ordered && isFollowed) return { ...reason, waitsBehind: earlier }
   }
   return reason
+}
+
+/** Returns the document and order IDs of a message. They are identifiers of a patient's documents. */
+export async function identifiersIn(
+  { sealedStore }: Outbox,
+  message: StoredMessage,
+): Promise<IdentifiersResponse> {
+  const { message: prepared } = await sealedStore.contentOf(message)
+  return { identifiers: identifiersOf(prepared.body) }
 }
 
 /** Maximum length of a string in the content: the text of a document may be too long for a browser. */

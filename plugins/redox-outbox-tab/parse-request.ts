@@ -38,6 +38,7 @@ const SCHEMAS = {
     limit: count(1, MAX_MESSAGES).default(50),
   }),
   content: z.strictObject({ reason }),
+  index: count(0, 9999),
   decide: z
     .strictObject({ ...DECISION, logId: logId.optional() })
     .refine(hasItsHours)
@@ -86,6 +87,7 @@ const OTHER_ACCOUNT =
 const USAGE: Record<keyof Schemas, string> = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Provide a reason: up to 200 characters, on one line.',
+  index: 'Name a file by its number in the list of files, counted from 0.',
   decide: `Send application/json: { ${DECISION_FIELDS}, "logId": with mark-delivered only }${OTHER_ACCOUNT}`,
   'look-up': 'Send application/json: { "reason": up to 200 characters, on one line }.',
   count: `Use the parameters ${FILTERS}, and action.`,

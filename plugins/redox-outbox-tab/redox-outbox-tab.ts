@@ -4,9 +4,14 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
-import { adminRoutes, contentReadersOnly, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
+import {
+  adminRoutes,
+  contentReadersOnly,
+  showsIdentifiersToReaders,
+  visitorsOf,
+} from '../../nodes/lib/runtime/admin-routes'
 import { PARKED_EVENT } from '../../nodes/lib/connection/durable-connection'
-import type { OutboxRequest } from './handlers'
+import type { ContentAccess, OutboxRequest } from './handlers'
 
 type Handlers = (typeof import('./handlers'))['HANDLERS']
 
@@ -39,10 +44,11 @@ function tellEditors({ comms, events }: NodeAPI): () => void {
 function addRoutes(RED: NodeAPI): void {
   const routes = adminRoutes(RED)
   const isVisitor = visitorsOf(RED)
+  const identifiersForReaders = showsIdentifiersToReaders(RED)
   const answered =
     (name: keyof Handlers): RequestHandler =>
     (request, response) => {
-      reply(name, request, response, isVisitor(request)).catch(() =>
+      reply(name, request, response, { isVisitor: isVisitor(request), identifiersForReaders }).catch(() =>
         // An unexpected error may contain any data, so the HTTP response contains no details.
         response
           .status(500)
@@ -51,15 +57,20 @@ function addRoutes(RED: NodeAPI): void {
     }
   const read = 'redox-outbox.read'
   const write = 'redox-outbox.write'
+  const content = 'redox-outbox.content'
+  const closedToVisitors = contentReadersOnly(RED)
+  const one = '/redox/outbox/:connection/messages/:id'
   routes.get('/redox/outbox', read, answered('overview'))
   routes.get('/redox/outbox/:connection/direct', read, answered('direct'))
   routes.get('/redox/outbox/:connection/messages', read, answered('messages'))
   routes.get('/redox/outbox/:connection/count', read, answered('count'))
-  routes.get('/redox/outbox/:connection/messages/:id', read, answered('message'))
-  const content = '/redox/outbox/:connection/messages/:id/content'
-  routes.get(content, 'redox-outbox.content', contentReadersOnly(RED), answered('content'))
-  routes.post('/redox/outbox/:connection/messages/:id', write, answered('decide'))
-  routes.post('/redox/outbox/:connection/messages/:id/look-up', write, answered('look-up'))
+  routes.get(one, read, answered('message'))
+  const mayIdentify = identifiersForReaders ? read : content
+  routes.get(`${one}/identifiers`, mayIdentify, closedToVisitors, answered('identifiers'))
+  routes.get(`${one}/content`, content, closedToVisitors, answered('content'))
+  routes.get(`${one}/files/:index`, content, closedToVisitors, answered('file'))
+  routes.post(one, write, answered('decide'))
+  routes.post(`${one}/look-up`, write, answered('look-up'))
   routes.post('/redox/outbox/:connection/decisions', write, answered('decisions'))
   routes.post('/redox/outbox/:connection/destinations', write, answered('destinations'))
   routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))
@@ -71,16 +82,18 @@ async function reply(
   name: keyof Handlers,
   request: Request,
   response: Response,
-  isVisitor: boolean,
+  access: ContentAccess,
 ): Promise<void> {
   // Loaded with the first request, so that Node-RED starts faster.
-  const [{ HANDLERS }, { errorResponse }] = await Promise.all([
+  const [{ HANDLERS }, { FileResponse }, { errorResponse }] = await Promise.all([
     import('./handlers.js'),
+    import('./files.js'),
     import('./refusal.js'),
   ])
   try {
-    const body: object | void = await HANDLERS[name](outboxRequest(request, response, isVisitor))
+    const body: object | void = await HANDLERS[name](outboxRequest(request, response, access))
     if (body === undefined) response.status(204).end()
+    else if (body instanceof FileResponse) await body.send(response)
     else response.status(200).json(body)
   } catch (error) {
     const { status, body } = errorResponse(error)
@@ -88,7 +101,7 @@ async function reply(
   }
 }
 
-function outboxRequest(request: Request, response: Response, isVisitor: boolean): OutboxRequest {
+function outboxRequest(request: Request, response: Response, access: ContentAccess): OutboxRequest {
   const { params, query } = request
   const gone = new AbortController()
   response.once('close', () => gone.abort())
@@ -96,10 +109,11 @@ function outboxRequest(request: Request, response: Response, isVisitor: boolean)
   return {
     connection: params['connection'] as string,
     id: params['id'] as string,
+    index: params['index'] as string | undefined,
     query,
     body: request.body as unknown,
     who: typeof username === 'string' ? username : 'anonymous',
-    isVisitor,
+    ...access,
     signal: gone.signal,
   }
 }

@@ -43,9 +43,9 @@ export interface SearchPage {
 // A property of an unexpected type is treated as missing: an answer that says less is still an answer.
 const lenient = <T extends z.ZodType>(schema: T) => schema.optional().catch(undefined)
 const text = lenient(z.string().max(10_000))
-/** Word that may be shown: too short and too plain for a sentence about a patient. */
-const word = lenient(z.string().regex(/^[A-Za-z][A-Za-z_-]{0,39}$/))
-const code = lenient(z.union([z.number(), z.string().regex(/^\w{1,40}$/)]))
+// Stage and code are shown in error texts, so they must not be a name, a date or a number of a patient.
+const word = lenient(z.string().regex(/^[a-z][A-Za-z]{0,39}$/))
+const code = lenient(z.coerce.string().regex(/^\d{1,4}$/))
 const stage = lenient(z.object({ code, error: lenient(z.object({ message: text })) }))
 const latest = z.object({
   attemptAt: text,
@@ -107,7 +107,9 @@ function foundIn(one: unknown): FoundLog[] {
 
 function deliveryOf({ id, status, attempts: made }: Log): DeliveryLog {
   const { total, latest: last } = made ?? {}
-  const found = statusOf([status, last?.status].filter((one) => one !== undefined && one !== null))
+  const given = [status, last?.status].filter((one) => one !== undefined && one !== null)
+  // Redox has not tried yet, so there is no status.
+  const found = total === 0 && given.length === 0 ? 'pending' : statusOf(given)
   const isBad = found === 'failed' || found === 'filtered'
   const failure = last && isBad ? failureOf(last) : {}
   return {
@@ -137,7 +139,7 @@ function failureOf({ failedStage, stages = {} }: z.infer<typeof latest>): Delive
   const failed = name === undefined ? undefined : stages[name]
   return present({
     stage: name,
-    code: failed?.code === undefined ? undefined : String(failed.code),
+    code: failed?.code,
     reason: failed?.error?.message,
   })
 }

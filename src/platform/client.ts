@@ -30,6 +30,9 @@ export interface PlatformSettings {
  */
 export const PLATFORM_QUOTA = 500
 
+/** Part of the limit that followed logs may use. The rest is left for lookups that a person waits for. */
+const FOLLOWING_QUOTA = 400
+
 /** Timeout of an answer: the Platform API takes up to about a minute (docs/redox-api.md#delivery-status). */
 const PLATFORM_ANSWER_SECONDS = 60
 
@@ -62,6 +65,8 @@ export class PlatformClient {
   readonly #http: Http
   readonly #tokens: TokenCache
   readonly #rateLimiter: LocalRateLimiter
+  /** limit of the followed logs, for the same requests */
+  readonly #followingLimiter: LocalRateLimiter
   readonly #closing = new AbortController()
   /** lookups under way, by log id: callers that ask for the same log share one request */
   readonly #lookups = new Map<string, Promise<DeliveryLog | undefined>>()
@@ -69,12 +74,13 @@ export class PlatformClient {
   /** @param requests requests that count, shared with the previous clients of a connection */
   constructor(
     private readonly settings: PlatformSettings,
-    requests?: RequestLog,
+    requests: RequestLog = { pausedUntil: 0, made: [] },
   ) {
     // Each lookup adds a listener, so Node.js must not warn about their number.
     setMaxListeners(0, this.#closing.signal)
     this.#http = new Http({ ...settings.http, answerTimeoutSeconds: PLATFORM_ANSWER_SECONDS }, SOCKETS)
     this.#rateLimiter = new LocalRateLimiter(PLATFORM_QUOTA, requests)
+    this.#followingLimiter = new LocalRateLimiter(FOLLOWING_QUOTA, requests)
     this.#tokens = new TokenCache(
       tokenFetcher(settings.credentials, (url, body) => this.#postForToken(url, body)),
     )
@@ -99,6 +105,19 @@ export class PlatformClient {
       this.#lookups.set(logId, lookup)
     }
     return unlessAborted(lookup, signal)
+  }
+
+  /**
+   * Returns the same as {@link logById} for a log that is followed: without a wait for the limit of requests, of which
+   * followed logs have a part.
+   * @throws RedoxError as {@link logById}
+   */
+  async followedLog(logId: string): Promise<DeliveryLog | undefined> {
+    return this.#named(async () => {
+      const left = this.#followingLimiter.millisecondsLeft()
+      if (left > 0) throw tooManyRequests('log lookup', left)
+      return this.#logById(logId)
+    })
   }
 
   async #logById(logId: string): Promise<DeliveryLog | undefined> {
@@ -207,18 +226,21 @@ export class PlatformClient {
   /** Waits until the rate limit allows a request. */
   async #acquire(operation: string, signal: AbortSignal): Promise<void> {
     const left = await this.#rateLimiter.acquire(signal, performance.now() + LONGEST_WAIT_MS)
-    if (left === 0) return
-    const seconds = Math.ceil(left / 1000)
-    throw new RedoxError(
-      'REDOX_RATE_LIMITED',
-      `Too many requests (${operation}): the next one is possible in ${seconds} s. Look it up again later.`,
-      { operation, retryAfterSeconds: seconds },
-    )
+    if (left > 0) throw tooManyRequests(operation, left)
   }
 
   #pause({ cause }: RedoxError): void {
     this.#rateLimiter.pause(backoff(1, cause))
   }
+}
+
+function tooManyRequests(operation: string, milliseconds: number): RedoxError {
+  const seconds = Math.ceil(milliseconds / 1000)
+  return new RedoxError(
+    'REDOX_RATE_LIMITED',
+    `Too many requests (${operation}): the next one is possible in ${seconds} s. Look it up again later.`,
+    { operation, retryAfterSeconds: seconds },
+  )
 }
 
 const isSuccess = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300

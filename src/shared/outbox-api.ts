@@ -179,13 +179,15 @@ export interface MessageDetails extends MessageSummary, Partial<MessageOutcome>,
   unreadable?: { code: string; message: string }
   /** user who marked the message as delivered or discarded it, and the reason given by this user */
   decision?: { who: string; reason: string }
-  /** true if the user has to log in to Node-RED to see the content */
+  /** true if the user has to log in to Node-RED to see the content and the document and order IDs */
   contentIsClosed?: true
   /**
    * of a parked message that may have arrived: true if the connection has a user-level key, with which the message can
    * be looked up in Redox's logs
    */
   canLookUp?: boolean
+  /** true if the user may see the document and order IDs without the permission for the content */
+  identifiersForReaders?: true
 }
 
 /** Facts from the encrypted part of a message, and the outcome of its last attempt. */
@@ -194,9 +196,7 @@ export interface MessageOutcome {
   msgid: unknown
   operation: string
   environment: string
-  /** document and order IDs, by the names of their fields in the message */
-  identifiers: Record<string, string>
-  files: { contentType: string; size?: number | undefined; sha256?: string | undefined }[]
+  files: OutboxFile[]
   /** true if the message was accepted for a Redox account other than the connection's present one */
   otherAccount: boolean
   arrival: Arrival
@@ -212,6 +212,15 @@ export interface MessageOutcome {
   }
 }
 
+/** File of a message, without its name and content. */
+export interface OutboxFile {
+  /** `stored`: in the store; `in-message`: text or base64 in the message; `reference`: only its URL is in the message */
+  kind: 'stored' | 'in-message' | 'reference'
+  contentType?: string | undefined
+  size?: number | undefined
+  sha256?: string | undefined
+}
+
 /** Certainty about the arrival of a message at Redox. `in-part`: only some of its destinations or entries have it. */
 export type Arrival = 'yes' | 'in-part' | 'maybe' | 'no' | 'never-sent'
 
@@ -221,6 +230,12 @@ export interface WaitingReason {
   dueAt?: string
   /** id of the earlier message to the same destination */
   waitsBehind?: string
+}
+
+/** Response of `GET redox/outbox/:connection/messages/:id/identifiers`. */
+export interface IdentifiersResponse {
+  /** document and order IDs, by the names of their fields in the message */
+  identifiers: Record<string, string>
 }
 
 /** Content of a message, with patient data. Long strings are truncated. */

@@ -57,8 +57,8 @@ export type AuditedAction =
   Action | 'pause' | 'resume' | 'try-now' | 'look' | 'look-up' | 'move' | 'begin-new'
 
 /**
- * Status of a delivery in Redox's logs. `unknown`: Redox gave no status, a status that is not documented, or two that
- * contradict.
+ * Status of a delivery in Redox's logs. `unknown`: Redox gave no status of an attempt, a status that is not documented,
+ * or two that contradict.
  */
 export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unknown'
 

@@ -17,6 +17,8 @@ export interface Editor {
   page: Page
   /** URL of Node-RED, with a trailing slash. */
   url: string
+  /** user directory of Node-RED, with the embedded stores */
+  userDir: string
   /** Exceptions of the page so far, and the errors and warnings in its console. */
   complaints: string[]
   screenshot(name: string): Promise<void>
@@ -70,6 +72,7 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   return {
     page,
     url: nodeRed.url,
+    userDir: nodeRed.userDir,
     complaints,
     screenshot: screenshots(page),
     reload: (options = {}) => reload(page, nodeRed.url, options),

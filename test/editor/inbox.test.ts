@@ -6,6 +6,7 @@ import { fixture, sha256 } from '../lib/fixtures'
 import { eventually } from '../lib/eventually'
 import { InboxClient } from '../lib/inbox'
 import { needChromium, openEditor, type Editor } from './editor'
+import { countUrls, openUrls, untilPainted } from './files'
 import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
 
 const PDF = fixture('gingival-mass.pdf')
@@ -22,7 +23,6 @@ const RAW_KEY = /\binbox\.\w/
 declare global {
   interface Window {
     __pwned?: string
-    __urls?: Set<string>
   }
 }
 
@@ -131,7 +131,7 @@ describe('inbox in the editor', function () {
 
   it('shows a text file as plain text', async () => {
     await line(page, 'third.txt').click()
-    const shown = details(page).locator('.redox-inbox-shown pre')
+    const shown = details(page).locator('.redox-tab-file-shown pre')
     assert.equal(await shown.textContent(), TEXT.toString())
     await editor.screenshot('inbox-text')
     await line(page, 'third.txt').click()
@@ -183,7 +183,7 @@ describe('inbox in the editor', function () {
     await frame.waitFor()
     await frame.scrollIntoViewIfNeeded()
     await untilPainted(page, frame)
-    assert.equal(await details(page).locator('.redox-inbox-name').textContent(), filename)
+    assert.equal(await details(page).locator('.redox-tab-file-name').textContent(), filename)
     assert.equal(await tab(page).locator('img, script').count(), 0)
     await editor.screenshot('inbox-hostile')
     await line(page, 'x.pdf').click()
@@ -331,67 +331,9 @@ const line = (page: Page, part: string): Locator => tab(page).locator('.redox-ta
 const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
 const clearButton = (page: Page): Locator => tab(page).getByRole('button', { name: 'Clear' })
 
-/** Waits until the page or frame shows the PDF. A failure says what the last screenshot showed, or why there was none. */
-async function untilPainted(page: Page, shown: Page | Locator): Promise<void> {
-  let last = 'no screenshot yet'
-  await eventually(
-    () => `the PDF is painted (${last})`,
-    async () => {
-      try {
-        const pixels = await palePixels(page, shown)
-        last = `${pixels} pale pixels`
-        return pixels > 1000
-      } catch (error) {
-        last = String(error)
-        return false
-      }
-    },
-  )
-}
-
-/**
- * Returns how many shown pixels have the pale blue of the heading in the test PDF, a colour that the editor does
- * not use.
- */
-async function palePixels(page: Page, shown: Page | Locator): Promise<number> {
-  const picture = (await shown.screenshot()).toString('base64')
-  return page.evaluate(async (base64) => {
-    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob())
-    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!
-    context.drawImage(bitmap, 0, 0)
-    const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height)
-    const near = (value: number, wanted: number): boolean => Math.abs(value - wanted) < 4
-    let count = 0
-    for (let at = 0; at < data.length; at += 4)
-      if (near(data[at]!, 218) && near(data[at + 1]!, 238) && near(data[at + 2]!, 243)) count++
-    return count
-  }, picture)
-}
-
-/** Starts to count the blob: URLs that the page has created but not revoked. */
-async function countUrls(page: Page): Promise<void> {
-  await page.evaluate(() => {
-    if (window.__urls) return
-    const urls = (window.__urls = new Set<string>())
-    const create = URL.createObjectURL.bind(URL)
-    const revoke = URL.revokeObjectURL.bind(URL)
-    URL.createObjectURL = (blob: Blob) => {
-      const url = create(blob)
-      urls.add(url)
-      return url
-    }
-    URL.revokeObjectURL = (url) => {
-      urls.delete(url)
-      revoke(url)
-    }
-  })
-}
-
-const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__urls!.size)
-
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
   const inDetails = ['dt', 'dd', 'summary', 'li'].map((part) => `.redox-tab-details ${part}`)
-  const own = ['.redox-inbox-name', '.redox-inbox-count']
+  const own = ['.redox-tab-file-name', '.redox-inbox-count']
   await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...inDetails)
 }

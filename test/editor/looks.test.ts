@@ -16,6 +16,7 @@ import { skip } from '../lib/skip'
 
 /** Lowest contrast between text and background for WCAG 2 level AA, which Node-RED's own hints do not reach. */
 const CONTRAST = 4.5
+const OTHERS = ['redox-log', 'redox-outbox']
 const NARROW = 400
 /**
  * Fonts for the layout tests, because other machines have other fonts. With the text spacing of WCAG 2 (1.4.12), all
@@ -36,7 +37,7 @@ describe('looks of the dialogs', function () {
   const flows = [
     { id: 'tab', type: 'tab', label: 'Looks' },
     { id: 'redox-config', type: 'redox-config', name: '', environment: 'Production', auth: 'oauth' },
-    ...SENDERS.map((type, index) => ({
+    ...[...SENDERS, ...OTHERS].map((type, index) => ({
       ...{ id: type, type, z: 'tab', x: 200, y: 60 + 60 * index, wires: [[]], name: '' },
       ...{ connection: 'redox-config', fileFrom: 'message', eventType: 'New', api: 'fhir', way: 'auto' },
       operation: 'DiagnosticReport/$diagnosticreport-create',
@@ -60,7 +61,7 @@ describe('looks of the dialogs', function () {
       })
       after(() => editor().reload({ flows: [] }))
 
-      for (const type of TYPES) {
+      for (const type of [...TYPES, ...OTHERS]) {
         it(`${type}: no text is cut off, and hints are readable`, async () => {
           if (type === 'redox-config') await openConfig(page(), type)
           else await openNode(page(), type)

@@ -53,7 +53,7 @@ export async function inEveryLook(
 }
 
 /** Sets the width of the sidebar, as dragging its edge does. */
-async function setWidth(page: Page, width: number): Promise<void> {
+export async function setWidth(page: Page, width: number): Promise<void> {
   await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
     sidebar.style.width = `${pixels}px`
     window.dispatchEvent(new Event('resize'))
@@ -72,13 +72,28 @@ export async function checkNothingIsCut(tab: Locator): Promise<void> {
 
 export async function checkContrast(tab: Locator, ...selectors: string[]): Promise<void> {
   for (const selector of selectors) {
-    const ratio = await tab.locator(selector).first().evaluate(contrastOf)
-    assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
+    const [found] = await tab.locator(selector).first().evaluateAll(contrastsOf, false)
+    assert.ok(found, `${selector} is not there`)
+    assert.ok(found.ratio >= CONTRAST, `${selector} has a contrast of ${found.ratio.toFixed(2)}`)
   }
 }
 
-/** Contrast ratio between an element's text colour and the nearest background colour; runs in the page. */
-function contrastOf(text: Element): number {
+/** Checks every visible text of a tab, also what is scrolled away. Disabled controls need no contrast. */
+export async function checkEveryContrast(tab: Locator): Promise<void> {
+  const found = await tab.locator('*:not(option):not(:disabled)').evaluateAll(contrastsOf, true)
+  const low = found.filter(({ ratio }) => ratio < CONTRAST)
+  assert.deepEqual(
+    low.map(({ shown, ratio }) => `${ratio.toFixed(2)}: ${shown}`),
+    [],
+  )
+  assert.ok(found.length > 40, `only ${found.length} texts`)
+}
+
+/**
+ * Contrast ratios between the colour of a text and the nearest background colour; runs in the page.
+ * @param onlyTexts true: only of visible elements that contain text themselves
+ */
+function contrastsOf(elements: Element[], onlyTexts: boolean): { shown: string; ratio: number }[] {
   const luminance = (colour: string): number => {
     const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {
       const value = Number(part) / 255
@@ -86,9 +101,17 @@ function contrastOf(text: Element): number {
     }) as [number, number, number]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
   }
-  let behind: Element | null = text
-  while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
-    behind = behind.parentElement
-  const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
-  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
+  const ratioOf = (text: Element): number => {
+    let behind: Element | null = text
+    while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
+      behind = behind.parentElement
+    const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
+    return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
+  }
+  const hasText = (one: Element): boolean =>
+    one.matches('input, select') ||
+    [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent!.trim() !== '')
+  return elements
+    .filter((one) => !onlyTexts || (one.checkVisibility() && hasText(one)))
+    .map((one) => ({ shown: one.outerHTML.slice(0, 150), ratio: ratioOf(one) }))
 }

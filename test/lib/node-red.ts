@@ -15,6 +15,8 @@ const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 export interface NodeRed {
   /** URL of Node-RED, with a trailing slash. */
   url: string
+  /** folder with the flows and the embedded stores */
+  userDir: string
   /** log output of the process so far */
   log(): string
   /** Stops the process with a signal, as a service manager does, and waits for its end. */
@@ -44,7 +46,7 @@ export async function startNodeRed(settings: object = {}, env: object = {}): Pro
     if (child.exitCode === null) await once(child, 'exit')
     await rm(userDir, { recursive: true, force: true })
   }
-  return { url: `http://127.0.0.1:${port}/`, log, stop }
+  return { url: `http://127.0.0.1:${port}/`, userDir, log, stop }
 }
 
 const settingsOf = (uiPort: number): object => ({

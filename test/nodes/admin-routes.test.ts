@@ -12,6 +12,7 @@ import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { skip } from '../lib/skip'
+import { errorOf } from './outbox-support'
 
 const USERS = {
   admin: '*',
@@ -76,6 +77,8 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/outbox/:connection/messages', place: () => `${OUTBOX}/messages`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${accepted}`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
+  { method: 'GET', path: '/redox/outbox/:connection/messages/:id/identifiers', place: () => `${OUTBOX}/messages/${accepted}/identifiers`, good: 200, allowed: ['admin', 'outboxSeer'] },
+  { method: 'GET', path: '/redox/outbox/:connection/messages/:id/files/:index', place: () => `${OUTBOX}/messages/${accepted}/files/0?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id/look-up', place: () => `${OUTBOX}/messages/${NOBODYS}/look-up`, body: { reason: 'a test' }, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/count', place: () => `${OUTBOX}/count`, good: 200, allowed: OUTBOX_READERS },
@@ -145,6 +148,7 @@ describe('admin routes', function () {
     assert.equal(headers.get('cache-control'), 'no-store')
     assert.equal(headers.get('x-content-type-options'), 'nosniff')
     assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin')
+    assert.equal(headers.get('referrer-policy'), 'no-referrer')
   }
   const assertAlive = async (): Promise<void> =>
     assert.equal((await ask('GET', 'redox/inbox', nodeRed.tokens.admin)).status, 200)
@@ -403,7 +407,7 @@ describe('admin routes without a login', function () {
   it('show no content if other computers can reach Node-RED, and report the settings for it', async () => {
     const redox = await ScriptedServer.start()
     try {
-      nodeRed = await startNodeRed({ uiHost: '0.0.0.0' })
+      nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox: { identifiersForReaders: true } })
       const client = new OutboxClient(nodeRed.url)
       await client.deploy(redox.script('send', reply(400, {})).url, {}, INBOX_FLOW)
       const { id } = await client.accept({ documentId: 'doc-1' })
@@ -415,6 +419,10 @@ describe('admin routes without a login', function () {
         refusal.message,
         /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/,
       )
+      for (const place of ['identifiers', 'files/0?reason=test'])
+        assert.deepEqual(await errorOf(await client.ask(`${OUTBOX}/messages/${id}/${place}`)), [
+          ...[403, 'REDOX_CONTENT_CLOSED'],
+        ])
       // No content was returned, so the audit log contains no access to content.
       assert.deepEqual((await client.get('audit'))['lines'], [])
       // The sandbox inbox still shows content, with a warning, because its patients are invented.

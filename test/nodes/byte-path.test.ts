@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { inspect } from 'node:util'
-import { PRIVATE_KEY, useNodeRed, type Message } from '../lib/flow'
+import { PRIVATE_KEY, startFlowTo, useNodeRed, type Message } from '../lib/flow'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { isToken, serve, type Server } from '../lib/redox'
 import { reply, reset, ScriptedServer } from '../lib/scripted-server'
@@ -75,6 +75,36 @@ describe('messages of the nodes', () => {
   }
 })
 
+describe('messages of redox-log', () => {
+  useNodeRed()
+
+  it('contain only plain data beside what came in', async () => {
+    const failed = { status: 'failed', attempts: { latest: { failedStage: 'request' } } }
+    const server = await serve((request) => ({
+      body: isToken(request)
+        ? { access_token: 'token', expires_in: 300 }
+        : { payload: request.path.endsWith('/bad') ? failed : { status: 'succeeded' } },
+    }))
+    const flow = await startFlowTo(server.url, {
+      type: 'redox-log',
+      config: { platformClientId: 'user', platformKeyId: 'key', organizationId: 'org' },
+      secrets: { platformPrivateKey: PRIVATE_KEY },
+    })
+    const kept = { payload: PDF, topic: 'kept', list: [1, { deep: true }] }
+    const good = await flow.outcome({ ...kept, redox: { logIds: ['good'], way: 'embed' } })
+    const { redox, ...others } = good.answer!
+    assert.deepEqual(others, { ...kept, _msgid: good.id })
+    assert.deepEqual(redox, {
+      logIds: ['good'],
+      way: 'embed',
+      deliveries: [{ logId: 'good', status: 'succeeded' }],
+    })
+    const bad = await flow.outcome({ ...kept, redox: { logIds: ['bad'] } })
+    assert.deepEqual([...strangers(good.answer), ...strangers(bad.caught)], [])
+    await server.close()
+  })
+})
+
 // ---- Modules ---------------------------------------------------------------------------------------------
 
 /** Source of a Node-RED node that lists the modules that the process has loaded, and the first parent of each. */
@@ -113,7 +143,7 @@ const posix = (file: string): string => file.replaceAll('\\', '/')
  * those that the field tables import.
  */
 const SENDS =
-  /^dist\/src\/(sandbox|redox\/(?!(?:direct-messages|public-facts)\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
+  /^dist\/src\/(sandbox|platform|redox\/(?!(?:direct-messages|public-facts)\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
 
 describe('a Node-RED with the package', function () {
   this.timeout(60_000)

@@ -96,6 +96,12 @@ const UPLOAD_CASE: Case = {
   node: inMessage('contentType', 'filename'),
   message: { ...named, payload: file },
 }
+const LOG_CASE: Case = {
+  type: 'redox-log',
+  node: { followMinutes: '0.001' },
+  message: { ...dataModel, more: FHIR, text: NOTE_TEXT, document: DOCUMENT, payload: file },
+}
+const USER_KEY = { platformClientId: 'user', platformKeyId: 'key', organizationId: 'org' }
 const CASES: Case[] = [
   NOTE_CASE,
   {
@@ -178,6 +184,16 @@ const echoing =
     },
     body: shape(request),
   })
+
+/** Answer about a log whose texts repeat markers. */
+const logAnswer = (status: string): Reply => {
+  const error = { message: inOne(3), code: inOne(1) }
+  const stages = { request: { code: inOne(1), error, [inOne(1)]: inOne(1) } }
+  const latest = { status, id: inOne(1), attemptAt: inOne(1), failedStage: inOne(1), stages }
+  return {
+    body: { meta: { said: inOne(2) }, payload: { status, note: said, attempts: { total: 1, latest } } },
+  }
+}
 
 type Purpose = 'token' | 'upload' | 'send'
 const purposeOf = ({ path }: Recorded): Purpose =>
@@ -467,6 +483,28 @@ describe('markers', function () {
       (helper.log().args as { msg?: unknown }[][]).map(([event]) => printed(event!)).join()
     await eventually('not full', () => (printedLog().match(/Queue full/g) ?? []).length >= 5)
     assertSilent(flow, 'queue')
+  })
+
+  it('are not reported for any answer about a followed message', async () => {
+    said = SAID.send.filter((text) => !/Zq7|^RmluZ/.test(text))
+    const flow = await begin(LOG_CASE, { config: USER_KEY, secrets: { platformPrivateKey: PRIVATE_KEY } })
+    const codes = new Set<string>()
+    const follow = async (reply: (request: Recorded) => Reply): Promise<void> => {
+      script = { send: reply }
+      codes.add(await fails(flow, { ...LOG_CASE.message, redox: { logIds: ['log-1', 'log-2'] } }, 'log'))
+    }
+    for (const status of ['failed', 'filtered', 'pending', 'unheard'])
+      for (let times = 0; times < 10; times++) await follow(() => logAnswer(status))
+    // The last one delays the lookups that follow.
+    for (const status of [200, 302, 400, 401, 403, 404, 408, 500, 502, 429])
+      for (const shape of Object.values(SHAPES)) await follow(echoing(status, shape))
+    assertSilent(flow, 'redox-log')
+    assert.ok(codes.size >= 5, [...codes].join())
+    flow.node.receive({ ...LOG_CASE.message, redox: { logIds: ['log-1'] }, _msgid: 'gone' })
+    await flow.stop()
+    await eventually('the log names it', () => logged().some((line) => line.includes('message gone')))
+    assertSilent(flow, 'redox-log stopped')
+    assert.ok(canaries.searched > 50_000, String(canaries.searched))
   })
 
   it('are not in REDOX_INTERNAL, whatever error was thrown', async () => {

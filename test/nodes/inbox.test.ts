@@ -5,9 +5,8 @@ import path from 'node:path'
 import type express from 'express'
 import type { NodeAPI } from 'node-red'
 import { stopSandbox } from '../../nodes/lib/connection/sandbox-host'
+import { shownType, type DeclaredFile } from '../../nodes/lib/runtime/shown-file'
 import register from '../../plugins/redox-inbox/redox-inbox'
-import { shownType } from '../../plugins/redox-inbox/shown-type'
-import type { DeliveredFile } from '../../src/sandbox'
 import { fixture, sha256 } from '../lib/fixtures'
 import { assertNoPatient, startFlow, useNodeRed, type Flow } from '../lib/flow'
 import { InboxClient, type InboxMessage, type Parcel } from '../lib/inbox'
@@ -252,7 +251,7 @@ describe('sandbox inbox', function () {
   })
 
   describe('allowed preview of a file', () => {
-    const cases: [string, Partial<DeliveredFile> & { bytes: Buffer }, string | undefined][] = [
+    const cases: [string, DeclaredFile & { bytes: Buffer }, string | undefined][] = [
       ['its FileType', { bytes: PDF, fileType: 'PDF' }, 'application/pdf'],
       ['its FileType, in other letters', { bytes: PNG, fileType: 'Png' }, 'image/png'],
       ['its name', { bytes: PDF, name: 'a.b.PDF' }, 'application/pdf'],
@@ -274,7 +273,7 @@ describe('sandbox inbox', function () {
       ['nothing, if it is no text', { bytes: Buffer.from([0, 1, 2]) }, undefined],
     ]
     for (const [what, file, type] of cases)
-      it(`is ${what}`, () => assert.equal(shownType(file as DeliveredFile), type))
+      it(`is ${what}`, () => assert.equal(shownType(file, file.bytes), type))
   })
 
   it('is the same in every language', () => {

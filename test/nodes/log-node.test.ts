@@ -1,5 +1,7 @@
 /** Node redox-log: follows the logs of a message until each delivery is final. */
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { skipSeconds } from '../lib/clock'
 import { eventually } from '../lib/eventually'
 import { fixture } from '../lib/fixtures'
 import { logged, PRIVATE_KEY, startFlow, startFlowTo, useNodeRed, type Flow, type Message } from '../lib/flow'
@@ -24,6 +26,7 @@ describe('redox-log', () => {
       const left = statuses[path.slice(LOGS.length)] ?? []
       const status = left.length > 1 ? left.shift() : left[0]
       if (status === undefined) return { status: 404, body: {} }
+      if (typeof status === 'number') return { status, body: { errorDetail: CANARY } }
       const message = `${CANARY} (MRN 1234567) is not known here`
       const stages = { response: { code: 404, error: { message } } }
       const latest = { status, attemptAt: '2026-11-28T10:00:00.000Z', failedStage: 'response', stages }
@@ -60,6 +63,15 @@ describe('redox-log', () => {
     await flow.showsStatus((text) => text === 'delivered d9f5d293')
   })
 
+  it('says how many messages it follows', async () => {
+    statuses = { [IDS[0]]: ['pending'] }
+    const flow = await start()
+    flow.node.receive(message([IDS[0]]))
+    await flow.showsStatus((text) => text === 'following 1')
+    flow.node.receive(message([IDS[1]]))
+    await flow.showsStatus((text) => text === 'following 2')
+  })
+
   for (const status of ['failed', 'filtered'])
     it(`reports a delivery that ${status}, with stage and reason, without a name`, async () => {
       statuses = { [IDS[0]]: ['succeeded'], [IDS[1]]: [status] }
@@ -75,6 +87,17 @@ describe('redox-log', () => {
       assert.doesNotMatch(error.message, /Quux|1234567|Nothing was sent/)
     })
 
+  it('names what is open beside what failed', async () => {
+    statuses = { [IDS[0]]: ['failed'], [IDS[1]]: ['pending'] }
+    const flow = await start({ followMinutes: '0.02' })
+    const error = await flow.fail(message([...IDS]), 'REDOX_NOT_DELIVERED')
+    assert.match(error.message, /log d9f5d293\S* failed .*; log 925d1617\S* is not final yet/)
+    assert.deepEqual(error.cause.parts, [
+      { part: `log ${IDS[0]}`, delivered: false },
+      { part: `log ${IDS[1]}` },
+    ])
+  })
+
   it('does not guess what a status means that is not documented', async () => {
     statuses = { [IDS[0]]: ['archived'] }
     const error = await (await start()).fail(message([IDS[0]]), 'REDOX_NOT_CONFIRMED')
@@ -87,6 +110,38 @@ describe('redox-log', () => {
       await start({ followMinutes: '0.02' })
     ).fail(message([...IDS]), 'REDOX_NOT_CONFIRMED')
     assert.match(error.message, /is not final yet; log 925d1617.* was not found/)
+  })
+
+  it('follows on while lookups fail for a time, and names the failure at the end', async () => {
+    statuses = { [IDS[0]]: [503, 'succeeded'] }
+    const flow = await start({ followMinutes: '0.03' })
+    assert.ok((await flow.outcome(message([IDS[0]]))).answer)
+    statuses = { [IDS[0]]: [500] }
+    const error = await flow.fail(message([IDS[0]]), 'REDOX_NOT_CONFIRMED')
+    assert.match(error.message, /could not be looked up \(REDOX_UNAVAILABLE\)/)
+  })
+
+  it('ends at once when the key is refused, asks no more, and does not advise to send again', async () => {
+    statuses = { [IDS[0]]: ['pending'], [IDS[1]]: [403] }
+    const flow = await start()
+    const error = await flow.fail(message([...IDS]), 'REDOX_FORBIDDEN')
+    assert.equal(error.cause.retry, 'unknown')
+    const before = asked(IDS[0])
+    await sleep(1500)
+    assert.equal(asked(IDS[0]), before)
+  })
+
+  it('shares the lookups of messages with the same log ID', async () => {
+    statuses = { [IDS[0]]: ['pending', 'succeeded'] }
+    const flow = await start()
+    await Promise.all([1, 2, 3].map(() => flow.outcome(message([IDS[0], IDS[0]]))))
+    assert.deepEqual([flow.emitted.length, asked(IDS[0])], [3, 2])
+  })
+
+  it('accepts log IDs that are numbers', async () => {
+    statuses = { '4711': ['succeeded'] }
+    const { redox } = (await (await start()).outcome(message([4711]))).answer!
+    assert.equal(redox.deliveries[0].logId, '4711')
   })
 
   for (const ids of [undefined, [], '', [{}], ['../../x']])
@@ -117,6 +172,84 @@ describe('redox-log', () => {
       assert.deepEqual(flow.caught, [])
       assert.ok(!logged().some((line) => line.includes('REDOX_NOT_CONFIRMED')))
     })
+
+  it('counts the time from the arrival of the message, whatever is deployed', async () => {
+    statuses = { [IDS[0]]: ['pending'] }
+    const flow = await start({ followMinutes: '5' })
+    flow.node.receive(message([IDS[0]]))
+    await eventually('the log is asked for', () => asked(IDS[0]) > 0)
+    skipSeconds(310)
+    await flow.redeploy('nodes', { node: { name: 'other' } })
+    await eventually('the time is over', () => flow.caught.length === 1)
+    assert.equal(flow.caught[0]!['error'].code, 'REDOX_NOT_CONFIRMED')
+  })
+
+  const NAMED = new RegExp(
+    `delivery of the message \\w+ is not confirmed \\(REDOX_NOT_CONFIRMED, log ID ${IDS.join(', ')}\\)`,
+  )
+  const unconfirmed = (): string[] => logged().filter((line) => NAMED.test(line))
+
+  it('names the messages of a removed node in the log', async () => {
+    statuses = { [IDS[0]]: ['pending'], [IDS[1]]: ['pending'] }
+    const flow = await start()
+    for (let times = 0; times < 2; times++) flow.node.receive(message([...IDS]))
+    await eventually('the log is asked for', () => asked(IDS[0]) > 0)
+    await flow.redeploy('full', { node: null })
+    await eventually('the log names them', () => unconfirmed().length === 2)
+    assert.match(unconfirmed()[0]!, /removed: nothing was emitted/)
+  })
+
+  it('follows on after a stop of the flows, which names the messages in the log', async () => {
+    statuses = { [IDS[0]]: ['pending'], [IDS[1]]: ['succeeded'] }
+    const flow = await start()
+    flow.node.receive(message([...IDS]))
+    await eventually('the logs are asked for', () => asked(IDS[0]) > 0)
+    await flow.stop()
+    await eventually('the log names it', () => unconfirmed().length === 1)
+    assert.match(unconfirmed()[0]!, /continues when the flows start again, unless Node-RED stops/)
+    statuses = { [IDS[0]]: ['succeeded'], [IDS[1]]: ['succeeded'] }
+    await flow.start()
+    await eventually('the message is emitted', () => flow.emitted.length === 1)
+    assert.deepEqual(flow.caught, [])
+  })
+
+  it('hands a message to Catch whose connection is gone after a deploy', async () => {
+    statuses = { [IDS[0]]: ['pending'] }
+    const flow = await start()
+    flow.node.receive(message([IDS[0]]))
+    await eventually('the log is asked for', () => asked(IDS[0]) > 0)
+    await flow.redeploy('full', { config: null })
+    await eventually('the error is caught', () => flow.caught.length === 1)
+    assert.equal(flow.caught[0]!['error'].code, 'REDOX_CONFIGURATION')
+  })
+
+  it('follows a thousand messages with a part of the rate limit and a few timers', async function () {
+    this.timeout(60_000)
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const flow = await start()
+    const before = timers()
+    const ids = Array.from({ length: 1000 }, (_, at) => `log-${at}`)
+    for (const id of ids) statuses[id] = ['succeeded']
+    for (const id of ids) flow.node.receive(message([id]))
+    const error = await flow.fail(message([IDS[0]]), 'REDOX_NOT_CONFIRMED')
+    assert.match(error.message, /already follows 1000 messages/)
+    assert.deepEqual(error.cause.logIds, [IDS[0]])
+    await eventually('the limit is reached', () => flow.emitted.length >= 390)
+    await sleep(300)
+    // Four lookups at once may each be the last one of the limit.
+    const lookups = server.requests.filter(({ path }) => path.startsWith(LOGS)).length
+    assert.ok(lookups <= 403, `${lookups} lookups`)
+    assert.ok(timers() - before < 20, `${timers() - before} timers`)
+    assert.deepEqual(flow.caught.length, 1)
+    for (const expected of [790, 1000]) {
+      skipSeconds(310)
+      // The skipped time does not move the timers. The redeployed node asks at once.
+      await flow.redeploy()
+      await eventually('the next five minutes', () => flow.emitted.length >= expected)
+    }
+    assert.equal(new Set(flow.emitted.map(({ redox }) => redox.deliveries[0].logId)).size, 1000)
+    assert.deepEqual([flow.emitted.length, flow.caught.length], [1000, 1])
+  })
 
   it('follows what the built-in sandbox delivers, without a key', async () => {
     const sender = await startFlow({ type: NOTE.type, node: NOTE.node })

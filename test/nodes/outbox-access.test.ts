@@ -1,14 +1,16 @@
 /** Permissions for the outbox, refused requests, and stores that cannot be opened. */
 import assert from 'node:assert/strict'
-import type { GuardedNodeRed } from '../lib/admin'
+import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { askRaw } from '../lib/client'
 import { eventually } from '../lib/eventually'
 import { FILE_NAME, flowTo, OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient, type Json } from '../lib/outbox'
-import { reset, type ScriptedServer } from '../lib/scripted-server'
+import { reset, ScriptedServer } from '../lib/scripted-server'
 import {
   AT,
   clientsOf,
   DESTINATION_NAME,
   errorOf,
+  REFUSED,
   startOutbox,
   UNKNOWN,
   useOutbox,
@@ -62,7 +64,20 @@ describe('access to the outbox', function () {
     assert.deepEqual(await lastLine(), { at: _at, ...line })
   })
 
-  it('returns no patient, file name or secret to users without the permission for content', async () => {
+  it('returns document and order IDs to users with the permission for content only', async () => {
+    const { id } = await parked()
+    const place = `messages/${id}/identifiers`
+    const known = { identifiers: { DocumentID: outbox.documentIds.at(-1) } }
+    for (const user of [users.admin, users.contentReader]) assert.deepEqual(await user.get(place), known)
+    for (const user of [users.reader, users.decider, users.all])
+      assert.equal((await user.ask(`${AT}/${place}`)).status, 401)
+    assert.deepEqual(
+      (await users.reader.messages(`search=${outbox.documentIds.at(-1)}`)).map((one) => one['id']),
+      [id],
+    )
+  })
+
+  it('returns no patient, ID, file name or secret to users without the permission for content', async () => {
     const { id } = await parked()
     const other = await parked(reset, OTHER_DESTINATION)
     await users.admin.get(`messages/${id}/content?reason=why`)
@@ -76,6 +91,7 @@ describe('access to the outbox', function () {
     )
     for (const [place, text] of seen) {
       assert.ok(text.length > 100)
+      for (const documentId of outbox.documentIds) assert.ok(!text.includes(documentId), `${place}: ${text}`)
       assertSilent(text, place)
     }
     assertSilent(outbox.nodeRed.log(), 'log')
@@ -234,6 +250,43 @@ describe('access to the outbox', function () {
       connections.map(({ id }) => id as string),
       ['outboxconfig'],
     )
+  })
+})
+
+describe('document and order IDs for readers of the outbox', function () {
+  this.timeout(60_000)
+  let nodeRed: GuardedNodeRed<'admin' | 'reader' | 'other'>
+  let redox: ScriptedServer
+  before(async () => {
+    const users = { admin: '*', reader: 'redox-outbox.read', other: 'redox-outbox.write' }
+    nodeRed = await startWithUsers(users, { redox: { identifiersForReaders: true } }, { permissions: '*' })
+    redox = await ScriptedServer.start()
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await redox?.close()
+  })
+
+  it('are shown if settings.js says so, but not to others or to visitors', async () => {
+    const admin = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
+    await admin.deploy(redox.script('send', REFUSED).url)
+    const { id } = await admin.accept({ documentId: 'doc-for-readers' })
+    await admin.until(id, 'parked')
+    const reader = new OutboxClient(nodeRed.url, nodeRed.tokens.reader)
+    const details = await reader.get(`messages/${id}`)
+    assert.equal(details['identifiersForReaders'], true)
+    assert.doesNotMatch(JSON.stringify(details), /doc-for-readers/)
+    const place = `messages/${id}/identifiers`
+    assert.deepEqual(await reader.get(place), { identifiers: { DocumentID: 'doc-for-readers' } })
+    const other = new OutboxClient(nodeRed.url, nodeRed.tokens.other)
+    assert.equal((await other.ask(`${AT}/${place}`)).status, 401)
+    // Node-RED listens on this machine only, so that only the Host header makes the request one of a visitor.
+    const headers = { host: 'nodered.example' }
+    const answer = await askRaw(`${nodeRed.url}${AT}/${place}`, { headers })
+    assert.deepEqual([answer.status, /REDOX_CONTENT_CLOSED/.test(answer.text)], [403, true])
+    const seen = await askRaw(`${nodeRed.url}${AT}/messages/${id}`, { headers })
+    const { contentIsClosed, identifiersForReaders } = JSON.parse(seen.text) as Json
+    assert.deepEqual([contentIsClosed, identifiersForReaders], [true, undefined])
   })
 })
 

@@ -39,7 +39,11 @@ describe('fields in the answers of the outbox', function () {
   let redox: ScriptedServer
   let admin: OutboxClient
   before(async () => {
-    nodeRed = await startWithUsers({ admin: '*' }, { uiHost: '0.0.0.0' }, { permissions: '*' })
+    nodeRed = await startWithUsers(
+      { admin: '*' },
+      { uiHost: '0.0.0.0', redox: { identifiersForReaders: true } },
+      { permissions: '*' },
+    )
     admin = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
     redox = await ScriptedServer.start()
   })
@@ -154,6 +158,7 @@ describe('fields in the answers of the outbox', function () {
     await list()
     for (const id of [delivered, refused, first, behind]) await one(id)
     await one(refused, new OutboxClient(nodeRed.url))
+    note('identifiers', await admin.get(`messages/${refused}/identifiers`))
     note('content', await admin.get(`messages/${refused}/content?reason=x`))
     note('count', await admin.get('count?state=waiting'))
     const extend = { action: 'extend', hours: 100, count: 2, filter: { state: 'waiting' } }

@@ -23,7 +23,7 @@ import {
 describe('outbox', function () {
   this.timeout(60_000)
   const outbox = useOutbox()
-  const { documentId, documentIds, parked } = outbox
+  const { documentId, parked } = outbox
   let redox: ScriptedServer
   let users: Users
 
@@ -163,15 +163,13 @@ describe('outbox', function () {
 
   it('returns the result of a refused and of a delivered message', async () => {
     const refused = await parked()
-    const { operation, environment, identifiers, files, error, owner, attempts, destination, endedAt } =
-      refused
+    const { operation, environment, files, error, owner, attempts, destination, endedAt } = refused
     assert.deepEqual(
       [operation, environment, owner, attempts, destination],
       ['Notes:New', 'Development', 'outboxsend', 1, DESTINATION_NAME],
     )
-    assert.deepEqual(identifiers, { DocumentID: documentIds.at(-1) })
     const sha256 = createHash('sha256').update('%PDF-1.7 %%EOF').digest('hex')
-    assert.deepEqual(files, [{ contentType: 'application/pdf', size: 14, sha256 }])
+    assert.deepEqual(files, [{ kind: 'stored', contentType: 'application/pdf', size: 14, sha256 }])
     assert.equal(error.code, 'REDOX_REJECTED')
     assert.deepEqual([error.cause.status, error.cause.logIds], [400, ['log-1']])
     assert.ok(!('answer' in error.cause))
@@ -225,6 +223,7 @@ function listen(events: EventEmitter): { heard: object[]; remove: () => void } {
   register({
     httpAdmin: { get: ignore, post: ignore },
     auth: { needsPermission: () => ignore },
+    settings: {},
     comms: {
       publish: (topic: string, data: unknown, retain: boolean) => heard.push({ topic, data, retain }),
     },

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { PRIVATE_KEY } from '../lib/flow'
 import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
-import type { Reply } from '../lib/redox'
+import { isToken, serve, type Reply } from '../lib/redox'
 import { reply, ScriptedServer, silence } from '../lib/scripted-server'
 import { DESTINATION } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
@@ -128,6 +128,25 @@ describe('stop of Node-RED', function () {
     return { storeUrl: `postgres://user:password@127.0.0.1:${port}/store`, hangs }
   }
 
+  it('does not wait for messages that are followed, and names them in the log', async () => {
+    const server = await serve((request) => ({
+      body: isToken(request)
+        ? { access_token: 'token', expires_in: 300 }
+        : { payload: { result: { attempts: { total: 1, latest: { status: 'pending' } } } } },
+    }))
+    nodeRed = await startNodeRed()
+    await post('flows', [{ id: 'tab', type: 'tab', label: 'stop' }, ...followingNodes(server.url)])
+    await eventually('it is asked for', () => server.requests.some(({ path }) => path.endsWith('/log-1')))
+    const ended = nodeRed
+    const took = await stopped()
+    await server.close()
+    assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
+    assert.match(
+      ended.log(),
+      /delivery of the message \w+ is not confirmed \(REDOX_NOT_CONFIRMED, log ID log-1\)/,
+    )
+  })
+
   for (const delivery of DELIVERIES)
     it(`waits for the answer to a sent request (${delivery})`, async () => {
       let isAnswered = false
@@ -158,6 +177,23 @@ interface Case {
   /** address of the database; undefined: the embedded store */
   storeUrl?: string
 }
+
+const followingNodes = (apiBase: string): object[] => [
+  {
+    ...{ id: 'in', type: 'inject', z: 'tab', wires: [['follow']], once: true, onceDelay: 0.1 },
+    props: [{ p: 'redox.logIds', v: '["log-1"]', vt: 'json' }],
+  },
+  {
+    ...{ id: 'follow', type: 'redox-log', z: 'tab', connection: 'c', wires: [[]], version: 1 },
+    ...{ logIds: 'redox.logIds', logIdsType: 'msg', followMinutes: '' },
+  },
+  {
+    ...{ id: 'c', type: 'redox-config', environment: 'Development', environmentType: 'environment', apiBase },
+    ...{ auth: 'oauth', clientId: 'client', keyId: 'key', organizationId: 'org-1' },
+    ...{ platformClientId: 'user', platformKeyId: 'user-key' },
+    credentials: { privateKey: PRIVATE_KEY, platformPrivateKey: PRIVATE_KEY },
+  },
+]
 
 const nodesOf = ({ id, apiBase, delivery, storeUrl }: Case): object[] => [
   {

@@ -18,7 +18,7 @@ const ORGANIZATION = 'org-1'
 const ENVIRONMENT = '3f1e2d9c-0000-4000-8000-000000000001'
 const LOG_PATH = `/platform/v1/organizations/${ORGANIZATION}/logs/${LOG_ID}`
 const SEARCH_PATH = `/platform/v1/environments/${ENVIRONMENT}/logs/search/metadata`
-const CANARY = 'Quuxworth-Müller'
+const CANARY = 'Quuxworth'
 const META = { version: '1.0.0' }
 
 /** Answer for one log in the shape of the current documentation (docs/redox-api.md#delivery-status). */
@@ -105,6 +105,11 @@ describe('the client of the Platform API', () => {
     ['unknown status', current('archived'), { status: 'unknown', attempts: 2 }],
     ['status of another case', older('Succeeded'), { status: 'unknown' }],
     ['number as status', older(1), { status: 'unknown' }],
+    [
+      'no attempt yet',
+      { body: { payload: { result: { attempts: { total: 0 } } } } },
+      { status: 'pending', attempts: 0 },
+    ],
     ['no status', { body: { payload: { result: {} } } }, { status: 'unknown' }],
     [
       'attempts of another type',
@@ -115,6 +120,16 @@ describe('the client of the Platform API', () => {
       'a sentence as stage and code',
       older('failed', { failedStage: `${CANARY} was refused`, stages: { a: { code: 'not found, he is' } } }),
       { status: 'failed' },
+    ],
+    [
+      'a name as stage and code',
+      older('failed', { failedStage: CANARY, stages: { Quux: { code: CANARY } } }),
+      { status: 'failed' },
+    ],
+    [
+      'a date as code',
+      older('failed', { failedStage: 'request', stages: { request: { code: 19310719 } } }),
+      { status: 'failed', failure: { stage: 'request' } },
     ],
   ]
   for (const [name, reply, expected] of cases)
@@ -198,6 +213,20 @@ describe('the client of the Platform API', () => {
       // The token was the last request of the share.
       await failing('REDOX_RATE_LIMITED', () => other.logById(LOG_ID, never()))
       assert.equal(server.to(LOG_PATH).length, 0)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('leaves a part of the share to lookups that a person waits for', async () => {
+    const made = Array.from({ length: 400 }, () => performance.now())
+    const other = new PlatformClient(settings(), { pausedUntil: 0, made })
+    answerLogs(current('pending'))
+    try {
+      const error = await failing('REDOX_RATE_LIMITED', () => other.followedLog(LOG_ID))
+      assert.ok(error.cause.retryAfterSeconds! > 200)
+      assert.equal((await other.logById(LOG_ID, never()))?.status, 'pending')
+      assert.equal(server.to(LOG_PATH).length, 1)
     } finally {
       await other.close()
     }

@@ -1,10 +1,12 @@
 import { RedoxError } from '../../../src/errors'
 import type { PlatformClient, PlatformSettings } from '../../../src/platform/client'
+import type { LogWatch } from '../../../src/platform/log-watch'
 import type { RequestLog } from '../../../src/transport/rate-limiter'
 
 /** Access of a connection to the Platform API, whose client is made when it is first needed. */
 export class PlatformAccess {
   #client: Promise<PlatformClient> | undefined
+  #watch: Promise<LogWatch> | undefined
 
   /**
    * @param settings undefined if the connection has no user-level key
@@ -26,6 +28,18 @@ export class PlatformAccess {
       ({ PlatformClient: Client }) => new Client(settings, this.requests),
     )
     return this.#client
+  }
+
+  /**
+   * Returns what asks for the logs of all messages that the nodes of the connection follow.
+   * @throws RedoxError as {@link client}
+   */
+  async watch(): Promise<LogWatch> {
+    const client = await this.client()
+    this.#watch ??= import('../../../src/platform/log-watch.js').then(
+      ({ LogWatch: Watch }) => new Watch(client),
+    )
+    return this.#watch
   }
 
   async close(): Promise<void> {

@@ -2,26 +2,29 @@ import { types } from 'node:util'
 import type { NodeMessageInFlow } from 'node-red'
 import { NOTHING_SENT, notSent, RedoxError } from '../../../src/errors'
 
-/** Returns the error for Catch nodes as {@link forCatch} does, for a node that sends nothing. */
-export function forCatchOfReader(cause: unknown, msg: NodeMessageInFlow): Error {
-  const error = cause instanceof RedoxError ? cause : internalError(cause)
-  setStatusCode(msg, error)
-  return error
-}
-
 /**
  * Returns the error for Catch nodes. Sets `statusCode` of the message to the HTTP status for the caller of the flow,
  * which also replaces the `statusCode` of an earlier HTTP response.
  */
 export function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
   const error = cause instanceof RedoxError ? cause : internalError(cause)
-  setStatusCode(msg, error)
+  setStatusCode(msg, error.statusCode)
   return error.code === 'REDOX_CONFIGURATION' && !error.message.includes(NOTHING_SENT)
     ? notSent(error)
     : error
 }
 
-function setStatusCode(msg: NodeMessageInFlow, { statusCode }: RedoxError): void {
+/**
+ * Returns the error for Catch nodes of a node that follows a message. Redox has accepted that message, so neither
+ * `statusCode` nor `cause.retry` may tell the caller of the flow, or the flow, that it was not sent.
+ */
+export function forCatchOfFollower(cause: unknown, msg: NodeMessageInFlow): Error {
+  const error = cause instanceof RedoxError ? cause : internalError(cause)
+  setStatusCode(msg, 500)
+  return error.code === 'REDOX_NOT_DELIVERED' ? error : error.with({ retry: 'unknown' })
+}
+
+function setStatusCode(msg: NodeMessageInFlow, statusCode: number): void {
   // Reflect.set() returns false for a frozen message. A setter of the message may throw.
   try {
     Reflect.set(msg, 'statusCode', statusCode)

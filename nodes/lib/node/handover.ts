@@ -20,7 +20,10 @@ export class FollowedMessage {
   readonly ended = Promise.resolve()
   readonly isSending = false
 
-  constructor(readonly msg: NodeMessageInFlow) {}
+  constructor(
+    readonly msg: NodeMessageInFlow,
+    readonly logIds: string[],
+  ) {}
 }
 
 interface FlowsEvent {
@@ -147,7 +150,7 @@ export function logUndelivered(RED: NodeAPI, { type, id }: Node, message: InFlig
 
 function outcomeSentence(left: Handover['message']): string {
   if (left instanceof FollowedMessage)
-    return `the delivery of the message ${left.msg._msgid} is not confirmed (REDOX_NOT_CONFIRMED)`
+    return `the delivery of the message ${left.msg._msgid} is not confirmed (REDOX_NOT_CONFIRMED${ids(left)})`
   const { msg, outcome, isUnsent, isSending } = left
   const message = `the message ${msg._msgid}`
   if (isUnsent || (!outcome && !isSending)) return `${message} was not sent yet (REDOX_ABORTED)`

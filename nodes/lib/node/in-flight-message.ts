@@ -18,6 +18,8 @@ export interface StatusEntry {
    * patients).
    */
   begin: (environment: string) => void
+  /** called instead of `begin` for a message that the node does not send, but follows */
+  follow: (environment: string) => void
   progress: (progress: Progress) => void
   sent: (statusCode: number, way: string, id: AnswerId | undefined) => void
   /** called with the id of a message that was accepted for durable delivery */

@@ -2,9 +2,10 @@ import { setMaxListeners } from 'node:events'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import { configNodeOf } from '../connection/config-node'
+import type { LogWatch } from '../../../src/platform/log-watch'
 import type { Table } from '../fields/types'
 import { migrated } from '../runtime/migrations'
-import { forCatchOfReader } from './catch-error'
+import { forCatchOfFollower } from './catch-error'
 import { completeMessage, withProperties } from './complete-message'
 import { FollowedMessage, followFlows, leaveForHandover, registerNode } from './handover'
 import { Inputs, settingsOf, type NodeConfig } from './inputs'
@@ -45,7 +46,8 @@ interface LogInput {
 
 class LogFollower {
   readonly #status: Status
-  readonly #followed = new Set<NodeMessageInFlow>()
+  /** messages that are followed, with their log ids as soon as these are known */
+  readonly #followed = new Map<NodeMessageInFlow, string[]>()
   readonly #closing = new AbortController()
 
   constructor(
@@ -55,18 +57,26 @@ class LogFollower {
     private readonly saved: LogNodeDef,
   ) {
     this.#status = new Status(RED, node, table)
-    // Each followed log adds a listener, so Node.js must not warn about their number.
+    // Each followed message adds a listener, so Node.js must not warn about their number.
     setMaxListeners(0, this.#closing.signal)
   }
 
   async follow({ msg, send, done }: LogInput): Promise<void> {
     const entry = this.#status.newEntry()
     const { signal } = this.#closing
+    const isFull = this.#followed.size >= MAX_FOLLOWED
+    const since = arrivals.get(msg) ?? performance.now()
+    arrivals.set(msg, since)
     let failure: Error | undefined
-    this.#followed.add(msg)
+    this.#followed.set(msg, [])
     try {
-      if (this.#followed.size > MAX_FOLLOWED) throw tooMany()
-      const deliveries = await this.#deliveries(msg, entry.begin)
+      const { ids, minutes } = await this.#inputs(msg)
+      this.#followed.set(msg, ids)
+      if (isFull) throw tooMany(ids)
+      const watch = await this.#watch(entry.follow)
+      const logs = await watch.follow(ids, { since, until: since + 60_000 * minutes, signal })
+      const { deliveriesOf } = await import('../../../src/platform/deliveries.js')
+      const deliveries = deliveriesOf(logs, msg)
       if (signal.aborted) return
       const redox = { ...(typeof msg.redox === 'object' ? msg.redox : {}), deliveries }
       entry.delivered(deliveries[0]?.logId ?? '')
@@ -75,33 +85,31 @@ class LogFollower {
       // The redeployed node follows the message again.
       if (signal.aborted) return
       entry.failed(error)
-      failure = forCatchOfReader(error, msg)
+      failure = forCatchOfFollower(error, msg)
     } finally {
       this.#followed.delete(msg)
     }
+    arrivals.delete(msg)
     completeMessage(this.RED, this.node, { msg, done }, failure)
   }
 
-  async #deliveries(msg: FlowMessage, begin: (environment: string) => void) {
+  async #inputs(msg: FlowMessage): Promise<{ ids: string[]; minutes: number }> {
     const { RED, node, table, saved } = this
-    const { signal } = this.#closing
     const settings = settingsOf(table, migrated(table.type, saved))
     const ids = logIdsIn(await new Inputs(RED, node, settings, msg).value('logIds'))
-    const since = arrivals.get(msg) ?? performance.now()
-    arrivals.set(msg, since)
-    const until = since + 60_000 * minutesIn(settings.values.get('followMinutes')?.value)
-    const configNode = configNodeOf(RED, saved.connection)
+    return { ids, minutes: minutesIn(settings.values.get('followMinutes')?.value) }
+  }
+
+  async #watch(begin: (environment: string) => void): Promise<LogWatch> {
+    const configNode = configNodeOf(this.RED, this.saved.connection)
     if (!configNode) throw missingConnection()
     const { environment, platform } = await configNode.connection()
     begin(environment)
-    const client = await platform.client()
-    const { deliveriesOf, followLog } = await import('../../../src/platform/follow.js')
-    const logs = await Promise.all(ids.map((id) => followLog(client, id, { signal, until })))
-    return deliveriesOf(logs, msg)
+    return platform.watch()
   }
 
   close(): void {
-    const left = [...this.#followed].map((msg) => new FollowedMessage(msg))
+    const left = [...this.#followed].map(([msg, logIds]) => new FollowedMessage(msg, logIds))
     this.#status.close()
     leaveForHandover(this.node, left)
     this.#closing.abort(new DOMException('closed', 'AbortError'))
@@ -140,10 +148,12 @@ const noIds = (): RedoxError =>
       'log IDs; most answers of the FHIR API have none: look such a message up in the Redox dashboard.',
   )
 
-const tooMany = (): RedoxError =>
+const tooMany = (logIds: string[]): RedoxError =>
   new RedoxError(
     'REDOX_NOT_CONFIRMED',
-    `Not confirmed: this node already follows ${MAX_FOLLOWED} messages. Look at the log in the Redox dashboard.`,
+    `Not confirmed: this node already follows ${MAX_FOLLOWED} messages. Look at the log in the Redox dashboard, or pass ` +
+      'the message to the node again later.',
+    { logIds },
   )
 
 const missingConnection = (): RedoxError =>

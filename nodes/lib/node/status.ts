@@ -36,6 +36,11 @@ export interface Backlog {
   code?: RedoxErrorCode
 }
 
+/** Progress of a message that is in flight at Redox, not at this node. */
+interface FollowProgress {
+  phase: 'follow'
+}
+
 /** Result of the message that ended last. */
 interface LastResult {
   failed: boolean
@@ -48,7 +53,7 @@ interface LastResult {
  * for the first changes.
  */
 export class Status {
-  readonly #inFlight = new Map<StatusEntry, Progress>()
+  readonly #inFlight = new Map<StatusEntry, Progress | FollowProgress>()
   #environment = ''
   #backlog: Backlog | undefined
   #ended: LastResult | undefined
@@ -71,10 +76,11 @@ export class Status {
         this.#environment = environment
         entry.progress({ phase: 'send', sent: 0, total: 0 })
       },
-      progress: (progress) => {
-        this.#inFlight.set(entry, progress)
-        this.#changed()
+      follow: (environment) => {
+        this.#environment = environment
+        this.#progress(entry, { phase: 'follow' })
       },
+      progress: (progress) => this.#progress(entry, progress),
       sent: (statusCode, way, id) => {
         // Translated only when shown, because a translation takes as long as building a message.
         const text = (): string =>
@@ -111,6 +117,11 @@ export class Status {
     this.#closed = true
     clearTimeout(this.#timer)
     this.node.status({})
+  }
+
+  #progress(entry: StatusEntry, progress: Progress | FollowProgress): void {
+    this.#inFlight.set(entry, progress)
+    this.#changed()
   }
 
   #end(entry: StatusEntry, ended: LastResult): void {
@@ -173,9 +184,10 @@ export class Status {
     ]
   }
 
-  #movingText(moving: Progress[]): string {
+  #movingText(moving: (Progress | FollowProgress)[]): string {
     const [one, ...others] = moving
     if (one === undefined) return ''
+    if (one.phase === 'follow') return this.#word('following', { number: String(moving.length) })
     if (others.length > 0) return this.#word('sendingMany', { number: String(moving.length) })
     if (one.phase === 'retry') return this.#word('retrying')
     if (one.phase === 'send' || one.total < PERCENT_FROM_BYTES) return this.#word('sending')

@@ -37,6 +37,8 @@ interface RouteSettings {
   allowedOrigins?: unknown
   /** true if a login outside Node-RED, e.g. in a proxy, protects the editor */
   contentWithoutAdminAuth?: unknown
+  /** true if the permission `redox-outbox.read` is enough to see document and order IDs */
+  identifiersForReaders?: unknown
 }
 
 export function adminRoutes(RED: NodeAPI): AdminRoutes {
@@ -81,11 +83,12 @@ export const SAFE_HEADERS = {
   'Cache-Control': 'no-store',
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
 }
 
 /**
- * Sets response headers so that no cache stores the response, no browser guesses its type, and no page of another
- * origin embeds it.
+ * Sets response headers so that no cache stores the response, no browser guesses its type, no page of another origin
+ * embeds it, and a page that it links to does not learn its address, which may contain a reason.
  */
 const withSafeHeaders: RequestHandler = (_request, response, next) => {
   response.set(SAFE_HEADERS)
@@ -179,6 +182,10 @@ export function contentReadersOnly(RED: NodeAPI): RequestHandler {
     )
   }
 }
+
+/** Returns true if all users who may read the outbox, except visitors, may see document and order IDs. */
+export const showsIdentifiersToReaders = (RED: NodeAPI): boolean =>
+  settingsOf(RED).identifiersForReaders === true
 
 /**
  * Returns a function that is true for requests of visitors: there is no login to Node-RED or to a proxy in front of it,

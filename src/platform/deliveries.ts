@@ -1,45 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { RedoxError } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import { redactedReasons } from '../redox/answer-errors'
-import type { DeliveryLog } from './answers'
-import type { PlatformClient } from './client'
-
-/** Last known state of one log id when its following ends. */
-export interface FollowedLog {
-  id: string
-  /** missing if Redox never had the log */
-  log?: DeliveryLog
-}
-
-const FIRST_PAUSE_MS = 1000
-const LONGEST_PAUSE_MS = 60_000
-
-/**
- * Asks for a log, with growing pauses, until its status is final or the time is over. Failures that may be temporary do
- * not end the following.
- * @param until end of the following, in ms of the monotonic clock (`performance.now()`)
- * @throws RedoxError that a later lookup would throw, too; the reason of the signal, when it aborts
- */
-export async function followLog(
-  client: PlatformClient,
-  id: string,
-  { signal, until }: { signal: AbortSignal; until: number },
-): Promise<FollowedLog> {
-  let log: DeliveryLog | undefined
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-    let wait = pause
-    try {
-      log = (await client.logById(id, signal)) ?? log
-    } catch (error) {
-      if (!(error instanceof RedoxError) || error.cause.retry !== 'safe') throw error
-      wait = Math.max(pause, 1000 * (error.cause.retryAfterSeconds ?? 0))
-    }
-    const left = until - performance.now()
-    if ((log !== undefined && log.status !== 'pending') || left <= 0) return { id, ...(log && { log }) }
-    await sleep(Math.min(wait, left), undefined, { signal })
-  }
-}
+import type { FollowedLog } from './log-watch'
 
 /** Delivery of a message to one destination, for `msg.redox.deliveries`. */
 export interface Delivered {
@@ -78,7 +40,7 @@ function notDelivered(logs: FollowedLog[], bad: FollowedLog[], message: unknown)
   const [stage] = bad.flatMap(({ log }) => log?.failure?.stage ?? [])
   return new RedoxError(
     'REDOX_NOT_DELIVERED',
-    `Not delivered: ${told.join('; ')}. Redox had accepted the message. Look at the reason (error.cause.reasons) and at ` +
+    `Not delivered: ${[...told, ...openLogs(logs)].join('; ')}. Redox had accepted the message. Look at the reason (error.cause.reasons) and at ` +
       'the log in the Redox dashboard, then correct the message or the destination.',
     {
       ...partsOf(logs),
@@ -89,21 +51,25 @@ function notDelivered(logs: FollowedLog[], bad: FollowedLog[], message: unknown)
 }
 
 /** Error for logs that are not final, or have a status that is not known. */
-export function notConfirmed(logs: FollowedLog[]): RedoxError {
-  const open = logs.filter(({ log }) => log?.status !== 'succeeded')
-  const told = open.map(({ id, log }) => `log ${id} ${WORDS[log?.status ?? 'missing'] ?? ''}`)
+function notConfirmed(logs: FollowedLog[]): RedoxError {
   return new RedoxError(
     'REDOX_NOT_CONFIRMED',
-    `Not confirmed: ${told.join('; ')}. The message may still be delivered. Look at the log in the Redox dashboard before ` +
+    `Not confirmed: ${openLogs(logs).join('; ')}. The message may still be delivered. Look at the log in the Redox dashboard before ` +
       'you send it again.',
     partsOf(logs),
   )
 }
 
-const WORDS: Partial<Record<string, string>> = {
-  pending: 'is not final yet',
-  missing: 'was not found, or could not be looked up',
-  unknown: 'has a status that is not known',
+/** Returns what is known of each log whose delivery is neither confirmed nor denied. */
+function openLogs(logs: FollowedLog[]): string[] {
+  return logs.filter(({ log }) => !DELIVERED.has(log?.status)).map((one) => `log ${one.id} ${stateOf(one)}`)
+}
+
+function stateOf({ log, lookup }: FollowedLog): string {
+  if (lookup === undefined) return 'was not looked up, because too many logs are followed'
+  if (lookup !== 'answered') return `could not be looked up (${lookup})`
+  if (log === undefined) return 'was not found'
+  return log.status === 'pending' ? 'is not final yet' : 'has a status that is not known'
 }
 
 const DELIVERED = new Map<string | undefined, boolean>([
