@@ -1,8 +1,9 @@
 import type { ConnectionSummary, PauseRequest, TryNowRequest } from '../../src/shared/outbox-api'
-import { element, folded, write, type Folded } from '../tab/elements'
+import { button, element, folded, write, type Folded } from '../tab/elements'
 import { DestinationRow, type ShownDestination } from './destination-row'
 import { KeyedRows } from './keyed-rows'
-import { text } from './tab'
+import { askReason } from './reason-form'
+import { may, text } from './tab'
 
 interface DestinationListOptions {
   onChoose: (destination: string) => void
@@ -14,14 +15,29 @@ export class DestinationList {
   readonly #items = element('ul', 'redox-outbox-destination-list')
   readonly #folded: Folded
   readonly #rows: KeyedRows<DestinationRow>
+  readonly #forAll = element('div')
 
   constructor(private readonly options: DestinationListOptions) {
-    this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#items)
+    this.#forAll.append(this.#tryAllNow())
+    this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#forAll, this.#items)
     this.#rows = new KeyedRows(options.onFocusLost)
     this.block.open = true
     // Makes the list focusable, so that it can be scrolled with the keyboard.
     this.#items.tabIndex = 0
     this.#items.setAttribute('aria-label', text('destinationList'))
+  }
+
+  /** Returns the button that ends the wait of all destinations, e.g. after an outage of Redox. */
+  #tryAllNow(): HTMLElement {
+    const opener = button(text('destination.tryAllNow'), () =>
+      askReason({
+        ...{ place: this.#forAll, opener },
+        hint: text('destination.tryNowHint'),
+        submit: text('destination.tryAllNow'),
+        decide: (reason) => this.options.onPause({ action: 'try-now', reason }),
+      }),
+    )
+    return opener
   }
 
   get block(): HTMLDetailsElement {
@@ -35,6 +51,8 @@ export class DestinationList {
   show({ destinations = [], destinationsInAll = 0 }: ConnectionSummary, chosen: string): void {
     this.block.hidden = destinations.length === 0 && chosen === ''
     write(this.#folded.heading, text('destinations', { count: destinationsInAll }))
+    const areTried = destinations.filter(({ open, paused }) => open > 0 && !paused)
+    this.#forAll.hidden = !may('write') || areTried.length < 2
     // The chosen destination stays in the list, even if no more messages wait for it.
     const isGone = chosen !== '' && !destinations.some(({ destination }) => destination === chosen)
     const gone: ShownDestination = { destination: chosen, open: 0, paused: false }

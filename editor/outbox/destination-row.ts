@@ -47,6 +47,7 @@ export class DestinationRow {
   #ask(action: 'pause' | 'resume' | 'try-now', opener: HTMLElement): void {
     askReason({
       ...{ place: this.item, opener },
+      ...(action === 'try-now' && { hint: text('destination.tryNowHint') }),
       submit: text(`destination.${action}`),
       decide: (reason) => this.options.onPause({ destination: this.destination, action, reason }),
     })

@@ -1,79 +1,29 @@
 /** Buttons in the details of an open message. */
-import type { Action, ContentResponse, DecisionRequest, MessageDetails } from '../../src/shared/outbox-api'
+import type { ContentResponse } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
 import { safeFile } from '../tab/file-view'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
-import type { ContentView } from './content-view'
+import { decisionButton, tryNowButton, type MessageActions } from './decision-button'
+import { lookUpPart } from './look-up'
+import { askReason } from './reason-form'
 import { forgetRefusal, refuse } from './request-errors'
-import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, may, text } from './tab'
 import { ACTIONS } from './words'
 
 const MAX_CHARACTERS = 100_000
 
-/**
- * Callback after an action.
- * @param values values to insert into the sentence that reports the action
- */
-export type OnDecided = (action: Action, values?: object) => void
-
-interface MessageActions {
-  message: MessageDetails
-  /** element in which forms are shown */
-  place: HTMLElement
-  /** shows the content of the message, or one of its files */
-  view: ContentView
-  /** admin route of the message */
-  route: string
-  onDecided: OnDecided
-}
-
 export function actionButtons(given: MessageActions): HTMLElement {
   const { message } = given
   const buttons = element('div', 'redox-tab-buttons')
   const actions = may('write') ? ACTIONS[message.state] : []
+  if (may('write') && message.canLookUp !== undefined) buttons.append(lookUpPart(given))
+  if (may('write') && message.state === 'waiting' && !message.paused) buttons.append(tryNowButton(given))
   buttons.append(...actions.map((action) => decisionButton(given, action)))
   if (RED.nodes.node(message.owner))
     buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))
   if (may('content')) buttons.append(contentButton(given), ...fileButtons(given))
   return buttons
-}
-
-function decisionButton({ message, place, route, onDecided }: MessageActions, action: Action): HTMLElement {
-  const opener = button(text(`action.${action}`), () => {
-    const isOther = action === 'resend' && message.otherAccount
-    const hours = hoursField(hoursBeyond(message.deadline))
-    askReason({
-      ...{ place, opener },
-      hint: riskOf(action, message).join(' ') || undefined,
-      submit: text(`action.${action}`),
-      fields: action === 'extend' ? labelled(text('hours'), hours) : [],
-      decide: async (reason) => {
-        const body: DecisionRequest = {
-          ...{ action, reason },
-          ...(action === 'extend' && { hours: hours.valueAsNumber }),
-          ...(isOther && { otherAccount: true }),
-        }
-        await ask(route, { method: 'POST', answer: 'text', body })
-        onDecided(action, action === 'extend' ? { until: hoursAhead(hours.valueAsNumber) } : undefined)
-      },
-    })
-  })
-  return opener
-}
-
-/** Returns texts about the risks of an action, which users read before they decide. */
-function riskOf(action: Action, { arrival, environment, otherAccount }: MessageDetails): string[] {
-  if (action === 'extend') return []
-  if (action !== 'resend') return [text(`hint.${action}`)]
-  const risks: Record<string, string> = {
-    yes: 'arrived',
-    maybe: environment === 'sandbox' ? 'mayArriveTwiceSandbox' : 'mayArriveTwice',
-    'never-sent': 'neverSent',
-  }
-  const risk = arrival && risks[arrival]
-  return [...(risk ? [text(`risk.${risk}`)] : []), ...(otherAccount ? [text('otherAccount')] : [])]
 }
 
 function contentButton(given: MessageActions): HTMLElement {

@@ -5,12 +5,13 @@ import { tab, text } from './tab'
 import { destinationId, destinationName, shortId, userName } from './words'
 
 /** Returns the facts about the result of a message. */
-export function outcomeOf({ delivery, error, unreadable }: MessageDetails): HTMLElement {
+export function outcomeOf({ delivery, foundLogId, error, unreadable }: MessageDetails): HTMLElement {
   return tab.facts([
     ['error', [error?.code, error?.message]],
     ['problem', [unreadable?.code, unreadable?.message]],
     ['status', delivery?.status ?? error?.cause.status],
     ['logIds', delivery?.logIds ?? error?.cause.logIds],
+    ['foundLog', foundLogId],
     ['locations', delivery?.locations],
   ])
 }

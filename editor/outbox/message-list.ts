@@ -1,17 +1,13 @@
 import type { MessageSummary } from '../../src/shared/outbox-api'
 import { button, element } from '../tab/elements'
 import { KeyedRows } from './keyed-rows'
-import type { OnDecided } from './message-actions'
-import { MessageRow } from './message-row'
+import { MessageRow, type MessageRowOptions } from './message-row'
 import { tab, text } from './tab'
 
 /** Maximum number of shown pages. */
 const MAX_PAGES = 20
 
-interface MessageListOptions {
-  /** returns the admin route of the message with the given id */
-  routeOf: (id: string) => string
-  onDecided: OnDecided
+interface MessageListOptions extends MessageRowOptions {
   onMore: () => void
 }
 
@@ -48,13 +44,12 @@ export class MessageList {
   }
 
   show({ messages, pages, isMore, emptyNotice }: MessagePages): void {
-    const { routeOf, onDecided } = this.options
     this.#rows.keep(messages.map(({ id }) => id))
     let before: HTMLElement | undefined
     for (const message of messages) {
       const known = this.#rows.get(message.id)
       known?.update(message)
-      const { item } = known ?? this.#rows.set(message.id, new MessageRow(message, routeOf, onDecided))
+      const { item } = known ?? this.#rows.set(message.id, new MessageRow(message, this.options))
       const place = before ? before.nextSibling : this.#items.firstChild
       if (place !== item) this.#items.insertBefore(item, place)
       before = item

@@ -4,10 +4,19 @@ import { age } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import type { Row } from '../tab/sidebar-tab'
 import { ContentView } from './content-view'
-import { actionButtons, type OnDecided } from './message-actions'
+import type { OnDecided, OnTryNow } from './decision-button'
+import { FOUND } from './look-up'
+import { actionButtons } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, may, notice, tab, text } from './tab'
 import { destinationId, destinationName, ICONS, shortId, stateText } from './words'
+
+export interface MessageRowOptions {
+  /** returns the admin route of the message with the given id */
+  routeOf: (id: string) => string
+  onDecided: OnDecided
+  onTryNow: OnTryNow
+}
 
 /** Elements of an open message's details, from top to bottom. */
 interface Details {
@@ -34,11 +43,9 @@ export class MessageRow {
   #details: Details | undefined
   readonly #view = new ContentView()
 
-  /** @param routeOf function that returns the admin route of the message with the given id */
   constructor(
     first: MessageSummary,
-    private readonly routeOf: (id: string) => string,
-    private readonly onDecided: OnDecided,
+    private readonly options: MessageRowOptions,
   ) {
     this.#message = first
     this.#row = tab.row({
@@ -85,7 +92,7 @@ export class MessageRow {
 
   async #fill(place: HTMLElement): Promise<void> {
     try {
-      const whole = await ask<MessageDetails>(this.routeOf(this.#message.id))
+      const whole = await ask<MessageDetails>(this.options.routeOf(this.#message.id))
       this.#identifiers ??= await this.#loadIdentifiers(whole)
       if (place.isConnected) this.#show(place, whole)
     } catch (failure) {
@@ -101,7 +108,7 @@ export class MessageRow {
   async #loadIdentifiers(whole: MessageDetails): Promise<IdentifiersResponse['identifiers'] | undefined> {
     const mayLook = whole.identifiersForReaders ?? may('content')
     if (!mayLook || whole.contentIsClosed || whole.unreadable) return undefined
-    const path = `${this.routeOf(whole.id)}/identifiers`
+    const path = `${this.options.routeOf(whole.id)}/identifiers`
     return ask<IdentifiersResponse>(path).then(
       ({ identifiers }) => identifiers,
       () => undefined,
@@ -117,8 +124,8 @@ export class MessageRow {
     if (old && detailsJson === this.#knownDetails) return
     this.#knownDetails = detailsJson
     const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole, this.#identifiers) }
-    if (old && (this.#view.isFilled || old.decision.querySelector('form'))) {
-      // A form that the user is filling in, or a content that the user is reading, stays open.
+    if (old && (this.#view.isFilled || old.decision.querySelector(`form, .${FOUND}`))) {
+      // A form that the user is filling in, and a content or found logs that the user is reading, stay open.
       old.outcome.replaceWith(details.outcome)
       old.about.replaceWith(details.about)
       this.#details = { ...details, decision: old.decision }
@@ -136,12 +143,15 @@ export class MessageRow {
     const place = element('div')
     const view = this.#view
     const onDecided: OnDecided = (...args) => {
-      // After a decision, the displayed content is outdated.
+      // After a decision, the displayed content and the found logs are outdated.
       view.clear()
-      this.onDecided(...args)
+      place.querySelector(`.${FOUND}`)?.remove()
+      this.options.onDecided(...args)
     }
+    const { routeOf, onTryNow } = this.options
+    const route = routeOf(message.id)
     block.append(
-      actionButtons({ ...{ message, place, view, onDecided }, route: this.routeOf(message.id) }),
+      actionButtons({ message, place, view, route, onDecided, onTryNow }),
       ...[place, view.element],
     )
     return block

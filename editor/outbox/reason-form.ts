@@ -23,6 +23,8 @@ export interface ReasonQuestion {
   /** label of the submit button */
   submit: string
   hint?: string | undefined
+  /** proposed reason, which the user may change */
+  proposed?: string
   /** form fields above the field *Reason*; the first editable one gets the focus */
   fields?: HTMLElement[]
   /** label of an optional field for a secret, whose value is shown as dots */
@@ -33,7 +35,7 @@ export interface ReasonQuestion {
 
 /** Shows a form that asks for the reason of an action, inside the element `place`. */
 export function askReason(question: ReasonQuestion): ReasonForm {
-  const { place, opener, submit, hint, fields = [], secret } = question
+  const { place, opener, submit, hint, proposed = '', fields = [], secret } = question
   place.querySelector('form')?.remove()
   const form = element('form', 'redox-outbox-reason')
   const input = element('input')
@@ -44,7 +46,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
     form.remove()
     opener.focus()
   }
-  Object.assign(input, { type: 'text', maxLength: MAX_REASON, autocomplete: 'off' })
+  Object.assign(input, { type: 'text', maxLength: MAX_REASON, autocomplete: 'off', value: proposed })
   Object.assign(hidden, { type: 'password', autocomplete: 'off' })
   confirm.type = 'submit'
   const buttons = element('div', 'redox-tab-buttons')

@@ -3,6 +3,7 @@ import { element } from '../tab/elements'
 import { time } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import { text } from './tab'
+import { sentenceOf } from './words'
 
 /**
  * Shows the error of a failed request.
@@ -14,7 +15,17 @@ export function showRequestError(form: HTMLElement, failure: unknown): void {
   if (refusal) return refuse(form, refusal)
   if (answer?.code === 'unchanged')
     return refuse(form, text('notice.unchanged', { until: time(String(answer['deadline'])) }))
+  if (failure.status === 502 || answer?.code === 'REDOX_CONFIGURATION')
+    return refuse(form, lookUpFailure(answer?.code ?? '', answer?.message ?? ''))
   RED.notify(text(`notice.${noticeOf(failure)}`), 'error')
+}
+
+/** Returns a text for a failure of the Platform API: a sentence in the user's language, code and text of the error. */
+function lookUpFailure(errorCode: string, message: string): string {
+  const why = sentenceOf(errorCode)
+  return [text('lookUp.failed'), why === errorCode ? '' : why, `${errorCode}: ${message}`]
+    .filter(Boolean)
+    .join(' ')
 }
 
 /** Catalogue keys of the texts for error codes. */

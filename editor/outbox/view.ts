@@ -82,6 +82,7 @@ export class OutboxView {
   readonly #messages = new MessageList({
     routeOf: (id) => `${this.#route}/messages/${encodeURIComponent(id)}`,
     onDecided: (...args) => this.#decided(...args),
+    onTryNow: (request) => this.#pause(request),
     onMore: () => this.#want({ pages: this.#wanted.pages + 1 }),
   })
   readonly #destinations = new DestinationList({

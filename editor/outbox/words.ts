@@ -1,5 +1,11 @@
 /** Texts about messages and destinations in the user's language. */
-import type { Action, DirectMessageState, MessageFilter, MessageState } from '../../src/shared/outbox-api'
+import type {
+  Action,
+  DirectMessageState,
+  LogCandidate,
+  MessageFilter,
+  MessageState,
+} from '../../src/shared/outbox-api'
 import { time } from '../tab/formats'
 import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
@@ -94,6 +100,9 @@ export function sentenceOf(code: string): string {
   // For a missing text, the catalogue returns its key.
   return sentence.endsWith(`.${code}`) ? code : sentence
 }
+
+/** Returns words for the status of a log of Redox. */
+export const logStatus = ({ status }: Pick<LogCandidate, 'status'>): string => text(`lookUp.status.${status}`)
 
 /** Returns the text that a node's status shows for an error code, followed by the code in parentheses. */
 export const failureText = (code: string): string => `${textOfDialogs(`status.error.${code}`)} (${code})`

@@ -112,9 +112,9 @@ function destinationsIn(answer: unknown): [id: string, name: string][] {
 }
 
 /** Resolves to `otherwise` if a content cannot be decrypted: the list shows the message without these facts. */
-function orUnreadable<Fact>(fact: Promise<Fact>): Promise<Fact | undefined>
-function orUnreadable<Fact>(fact: Promise<Fact>, otherwise: Fact): Promise<Fact>
-async function orUnreadable<Fact>(fact: Promise<Fact>, otherwise?: Fact): Promise<Fact | undefined> {
+export function orUnreadable<Fact>(fact: Promise<Fact>): Promise<Fact | undefined>
+export function orUnreadable<Fact>(fact: Promise<Fact>, otherwise: Fact): Promise<Fact>
+export async function orUnreadable<Fact>(fact: Promise<Fact>, otherwise?: Fact): Promise<Fact | undefined> {
   try {
     return await fact
   } catch (error) {

@@ -17,6 +17,8 @@ import type {
   DecisionsResponse,
   DirectMessagesResponse,
   IdentifiersResponse,
+  LogCandidate,
+  LookUpResponse,
   MessageDetails,
   MessagesResponse,
   MessageSummary,
@@ -36,6 +38,7 @@ import {
 } from './connections'
 import { directMessages, directSummaries } from './direct'
 import { fileResponse, type FileResponse } from './files'
+import { lookUp } from './look-up'
 import { contentOf, identifiersIn, messageDetails, messageOf, messageSummary } from './messages'
 import { given } from '../../nodes/lib/queue/request-schemas'
 import { parse, type Parsed } from './parse-request'
@@ -103,7 +106,25 @@ export const HANDLERS = {
     const message = await messageOf(outbox, id)
     const details = await messageDetails(outbox, message)
     const named = destinationNameIn(await namesOf(connection, outbox), message)
-    return { ...details, ...named, ...contentAccess(access) }
+    const { platform } = durableConnection(connection)
+    const isUnknown = details.state === 'parked' && details.arrival === 'maybe'
+    return {
+      ...details,
+      ...named,
+      ...contentAccess(access),
+      ...(isUnknown && { canLookUp: platform?.settings !== undefined }),
+    }
+  },
+
+  /** Returns logs of Redox that may be those of the message, after user and reason were written to the audit log. */
+  'look-up': async ({ connection, id, body, who, signal }: OutboxRequest): Promise<LookUpResponse> => {
+    const { reason } = parse('look-up', body)
+    const outbox = outboxOf(connection)
+    const message = await messageOf(outbox, id)
+    const { platform } = durableConnection(connection)
+    const found = await lookUp({ outbox, message, platform, signal, by: { who, reason } })
+    const nameOf = await namesOf(connection, outbox)
+    return { ...found, candidates: found.candidates.map((one) => ({ ...one, ...nameOfLog(nameOf, one) })) }
   },
 
   identifiers: async ({ connection, id }: OutboxRequest): Promise<IdentifiersResponse> => {
@@ -116,7 +137,7 @@ export const HANDLERS = {
     const { reason } = parse('content', query)
     const outbox = outboxOf(connection)
     const message = await messageOf(outbox, id)
-    await outbox.store.recordAccess(message.id, { who, reason, now: outbox.store.clock.now() })
+    await outbox.store.recordAccess(message.id, 'look', { who, reason, now: outbox.store.clock.now() })
     return contentOf(outbox, message)
   },
 
@@ -126,7 +147,7 @@ export const HANDLERS = {
     const outbox = outboxOf(connection)
     const message = await messageOf(outbox, id)
     const response = await fileResponse(outbox, message, parse('index', index))
-    await outbox.store.recordAccess(message.id, { who, reason, now: outbox.store.clock.now() })
+    await outbox.store.recordAccess(message.id, 'look', { who, reason, now: outbox.store.clock.now() })
     return response
   },
 
@@ -228,6 +249,10 @@ async function listed(message: StoredMessage, outbox: Outbox, nameOf: NameOf): P
     ...(operation !== undefined && { operation }),
   }
 }
+
+/** Returns the name of a log's destination, under the API in whose settings or answers its ID has one. */
+const nameOfLog = (nameOf: NameOf, { destinationId }: LogCandidate): { destinationName?: string } =>
+  destinationId === undefined ? {} : destinationNameIn(nameOf, { destination: `log ${destinationId}` })
 
 const more = (found: number): AdminRefusal =>
   new AdminRefusal(

@@ -83,9 +83,9 @@ async function outcomeOf(
 
 /** Returns Redox's response to a delivered message, or the error of the last attempt. */
 function lastAttempt(
-  { delivery, error, unknown }: AttemptRecord,
+  { delivery, error, unknown, foundLogId }: AttemptRecord,
   { state, attempts }: StoredMessage,
-): Pick<MessageOutcome, 'delivery' | 'error'> {
+): Pick<MessageOutcome, 'delivery' | 'foundLogId' | 'error'> {
   const isRetried = state === 'waiting' || state === 'sending'
   // After a person has sent the message again, the error of the earlier attempts is outdated.
   if (attempts === 0 && isRetried) return {}
@@ -94,17 +94,19 @@ function lastAttempt(
     const { logIds, locations, traceId } = facts
     return { delivery: { status, logIds, locations, traceId } }
   }
+  const found = state === 'delivered' && foundLogId !== undefined ? { foundLogId } : {}
   const failure = unknown ?? error
-  if (failure === undefined) return {}
+  if (failure === undefined) return found
   const { answer: _answer, identifiers: _identifiers, ...cause } = failure.cause
   const message = isRetried ? messageOfRetried(failure) : failure.message
-  return { error: { code: failure.code, message, cause } }
+  return { ...found, error: { code: failure.code, message, cause } }
 }
 
 /** Returns how certain it is that Redox has received the message, for a person who considers sending it again. */
-async function arrivalOf(sealedStore: SealedStore, message: StoredMessage): Promise<Arrival> {
+export async function arrivalOf(sealedStore: SealedStore, message: StoredMessage): Promise<Arrival> {
   const { delivery, error } = await sealedStore.recordOf(message)
   if (message.state === 'delivered' || delivery !== undefined) return 'yes'
+  if (error?.code === 'REDOX_PARTIAL') return 'in-part'
   if (await mayHaveArrived(sealedStore, message)) return 'maybe'
   return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
 }

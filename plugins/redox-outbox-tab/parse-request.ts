@@ -16,6 +16,9 @@ const count = (atLeast: number, atMost: number) =>
     .transform(Number)
     .refine((number) => number >= atLeast && number <= atMost)
 
+/** Id of a log of Redox. */
+const logId = z.string().regex(/^[\w.-]{1,100}$/)
+
 const DECISION = {
   action: z.enum(ACTIONS),
   reason,
@@ -36,7 +39,11 @@ const SCHEMAS = {
   }),
   content: z.strictObject({ reason }),
   index: count(0, 9999),
-  decide: z.strictObject(DECISION).refine(hasItsHours),
+  decide: z
+    .strictObject({ ...DECISION, logId: logId.optional() })
+    .refine(hasItsHours)
+    .refine((decision) => decision.logId === undefined || decision.action === 'mark-delivered'),
+  'look-up': z.strictObject({ reason }),
   count: z.strictObject({ ...FILTER, action: z.enum(ACTIONS).optional() }),
   decisions: z
     .strictObject({
@@ -81,7 +88,8 @@ const USAGE: Record<keyof Schemas, string> = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Provide a reason: up to 200 characters, on one line.',
   index: 'Name a file by its number in the list of files, counted from 0.',
-  decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
+  decide: `Send application/json: { ${DECISION_FIELDS}, "logId": with mark-delivered only }${OTHER_ACCOUNT}`,
+  'look-up': 'Send application/json: { "reason": up to 200 characters, on one line }.',
   count: `Use the parameters ${FILTERS}, and action.`,
   decisions:
     `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +

@@ -70,6 +70,7 @@ function addRoutes(RED: NodeAPI): void {
   routes.get(`${one}/content`, content, closedToVisitors, answered('content'))
   routes.get(`${one}/files/:index`, content, closedToVisitors, answered('file'))
   routes.post(one, write, answered('decide'))
+  routes.post(`${one}/look-up`, write, answered('look-up'))
   routes.post('/redox/outbox/:connection/decisions', write, answered('decisions'))
   routes.post('/redox/outbox/:connection/destinations', write, answered('destinations'))
   routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))

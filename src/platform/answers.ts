@@ -1,8 +1,6 @@
 /** Reads the answers of the Platform API in both known shapes (docs/redox-api.md#delivery-status). */
 import { z } from 'zod'
-
-/** Status of a delivery. `unknown`: Redox gave no status of an attempt, a status that is not documented, or two that contradict. */
-export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unknown'
+import type { LogStatus } from '../shared/values'
 
 /** Place and reason of a failed delivery, as Redox gives them. */
 export interface DeliveryFailure {

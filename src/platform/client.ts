@@ -8,7 +8,8 @@ import { Http, HttpFault, type HttpAnswer, type HttpOptions } from '../transport
 import { LocalRateLimiter, type RequestLog } from '../transport/rate-limiter'
 import { backoff } from '../transport/retry'
 import { classifyFailure } from '../transport/outcomes'
-import { logIn, pageIn, type DeliveryLog, type LogStatus, type SearchPage } from './answers'
+import type { LogStatus } from '../shared/values'
+import { logIn, pageIn, type DeliveryLog, type SearchPage } from './answers'
 import { lookupError, lookupFault, ofPlatform, tokenRefusal } from './errors'
 
 export interface PlatformSettings {

@@ -137,8 +137,8 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.tryNow(destination, context)
   }
 
-  recordAccess(id: string, context: AuditContext): Promise<void> {
-    return this.admin.recordAccess(id, context)
+  recordAccess(id: string, action: 'look' | 'look-up', context: AuditContext): Promise<void> {
+    return this.admin.recordAccess(id, action, context)
   }
 
   recordReplacement(setAside: string, context: AuditContext): Promise<void> {

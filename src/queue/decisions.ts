@@ -48,6 +48,8 @@ export interface Decision {
    * with `resend` only: true if messages may be sent through another account than the one that they were accepted for
    */
   otherAccount?: boolean
+  /** with `mark-delivered` of one message only: id of the log of Redox in which the person found the message */
+  logId?: string
 }
 
 /** Decision about all messages that match a filter. */
@@ -174,23 +176,34 @@ export async function decideAll(
  * @returns false if nothing changes, because the new deadline is not later than the present one
  */
 export async function decideOne(
-  { store }: SealedStore,
+  sealedStore: SealedStore,
   message: StoredMessage,
   decision: Decision,
   accounts: AccountCheck,
 ): Promise<boolean> {
+  const { store } = sealedStore
   const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
   const terms = termsOf(store, message, decision)
   // If the state of the message does not allow the action, `decide` below throws. Returning false here would hide that
   // error.
   if (DECIDABLE[decision.action].includes(message.state) && changesNothing(message, terms)) return false
+  const { logId } = decision
   await decide(store, message, decision, {
     ...terms,
     ...(isForOther && { notes: await accounts.allowingThisAccount(message) }),
+    ...(logId !== undefined && { notes: await withFoundLog(sealedStore, message, logId) }),
   })
   return true
 }
+
+/** Returns the attempt record of a message, encrypted, with the log in which a person found the message. */
+const withFoundLog = async (
+  sealedStore: SealedStore,
+  message: StoredMessage,
+  foundLogId: string,
+): Promise<Buffer> =>
+  sealedStore.sealRecord(message.id, { ...(await sealedStore.recordOf(message)), foundLogId })
 
 /** Converts a filter to search criteria of the stores. */
 export async function criteriaOf(
@@ -250,11 +263,13 @@ async function readable(terms: Promise<DecisionTerms | SkipCode>): Promise<Decis
 }
 
 /**
- * Returns true if the message may have arrived at Redox. This remains true if a later attempt fails with another error.
+ * Returns true if the message, or a part of it, may have arrived at Redox. This remains true if a later attempt fails
+ * with another error.
  */
 export async function mayHaveArrived(sealedStore: SealedStore, message: StoredMessage): Promise<boolean> {
   if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.requestStarted) return true
-  return (await sealedStore.recordOf(message)).unknown !== undefined
+  const { unknown, error } = await sealedStore.recordOf(message)
+  return unknown !== undefined || error?.code === 'REDOX_PARTIAL'
 }
 
 const termsOf = (
@@ -275,12 +290,13 @@ const changesNothing = ({ deadline: until }: StoredMessage, { deadline }: Decisi
 const decide = (
   store: DeliveryStore,
   { id }: StoredMessage,
-  { action, reason, who }: Decision,
+  { action, reason, who, logId }: Decision,
   terms: DecisionTerms,
 ): Promise<void> => {
   const { deadline } = terms
-  const recorded =
-    deadline === undefined ? reason : `${reason} (until ${isoSeconds(toWallTime(store.clock, deadline))})`
+  const until = deadline === undefined ? '' : ` (until ${isoSeconds(toWallTime(store.clock, deadline))})`
+  const found = logId === undefined ? '' : ` (log ${logId})`
+  const recorded = reason + until + found
   return store.applyAction(id, action, { who, reason: recorded, now: store.clock.now() }, terms)
 }
 

@@ -77,6 +77,8 @@ export interface AttemptRecord {
   error?: StoredFailure
   /** error of an attempt after which the message may have arrived; later errors do not replace it */
   unknown?: StoredFailure
+  /** id of the log in which a person found the message, and because of which it was marked as delivered */
+  foundLogId?: string
   /**
    * set while the job is moved between two stores (given by their identities): status that the job gets in the second
    * store at the end

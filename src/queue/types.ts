@@ -30,6 +30,7 @@ import {
   ACTIONS,
   MESSAGE_STATES as STATES,
   type Action,
+  type AuditedAction,
   type MessageState,
   type StoreWarning,
 } from '../shared/values'
@@ -179,7 +180,7 @@ export interface AuditLine {
   /** time by the wall clock (system time), in milliseconds since 1970 */
   at: number
   who: string
-  action: Action | 'pause' | 'resume' | 'try-now' | 'look' | 'move' | 'begin-new'
+  action: AuditedAction
   /**
    * id of a message, a destination (`*`, with `try-now` only: all), or the folder name of the replaced store (`-`: none)
    */
@@ -331,8 +332,11 @@ export interface AdminStore {
    * @returns number of messages that would have been due later
    */
   tryNow(destination: string | undefined, context: AuditContext): Promise<number>
-  /** Writes a line of the audit log, which records that a person looked at the content of a message. */
-  recordAccess(id: string, context: AuditContext): Promise<void>
+  /**
+   * Writes a line of the audit log, which records that a person looked at the content of a message, or looked the
+   * message up in Redox's logs.
+   */
+  recordAccess(id: string, action: 'look' | 'look-up', context: AuditContext): Promise<void>
   /** Writes a line of the audit log, which records that this store replaces a store that could not be read. */
   recordReplacement(setAside: string, context: AuditContext): Promise<void>
   /** Returns lines of the audit log, oldest first, after the first `skip` lines. */

@@ -3,7 +3,7 @@
  * scripts. docs/outbox.md describes each field. Times in responses are ISO 8601. A field without a value is omitted.
  */
 
-import type { Action, MessageState, StoreWarning } from './values'
+import type { Action, AuditedAction, LogStatus, MessageState, StoreWarning } from './values'
 
 export type { Action, MessageState }
 
@@ -181,6 +181,11 @@ export interface MessageDetails extends MessageSummary, Partial<MessageOutcome>,
   decision?: { who: string; reason: string }
   /** true if the user has to log in to Node-RED to see the content and the document and order IDs */
   contentIsClosed?: true
+  /**
+   * of a parked message that may have arrived: true if the connection has a user-level key, with which the message can
+   * be looked up in Redox's logs
+   */
+  canLookUp?: boolean
   /** true if the user may see the document and order IDs without the permission for the content */
   identifiersForReaders?: true
 }
@@ -197,6 +202,8 @@ export interface MessageOutcome {
   arrival: Arrival
   /** response of Redox to a delivered message */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
+  /** id of the log of Redox in which the user found the message who marked it as delivered */
+  foundLogId?: string
   /** error of the last attempt */
   error?: {
     code: string
@@ -214,8 +221,8 @@ export interface OutboxFile {
   sha256?: string | undefined
 }
 
-/** Certainty about the arrival of a message at Redox. */
-export type Arrival = 'yes' | 'maybe' | 'no' | 'never-sent'
+/** Certainty about the arrival of a message at Redox. `in-part`: only some of its destinations or entries have it. */
+export type Arrival = 'yes' | 'in-part' | 'maybe' | 'no' | 'never-sent'
 
 /** Reason why a waiting message is not sent now. */
 export interface WaitingReason {
@@ -249,6 +256,55 @@ export interface DecisionRequest {
   hours?: number
   /** true if the message may be sent through another account than the one that it was accepted for */
   otherAccount?: boolean
+}
+
+/** Body of the decision about one message. */
+export interface OneDecisionRequest extends DecisionRequest {
+  /** id of the log of Redox in which the user found the message; with the action `mark-delivered` only */
+  logId?: string
+}
+
+/** Body of `POST redox/outbox/:connection/messages/:id/look-up`. */
+export interface LookUpRequest {
+  reason: string
+}
+
+/** Response with the logs of Redox that may be those of a message whose outcome is unknown. */
+export interface LookUpResponse {
+  /** times between which Redox made the logs that were searched */
+  since: string
+  till: string
+  /** start of the request with the message; missing if it is not known, because the process stopped */
+  requestedAt?: string
+  /** the likeliest first, at most 20 */
+  candidates: LogCandidate[]
+  /** number of the logs that were found */
+  found: number
+  /** false if Redox has more logs of that time than were read */
+  isComplete: boolean
+}
+
+/** Property of a log that is compared with the message. `operation`: data model and event. */
+export type LogTrait = 'operation' | 'source' | 'destination'
+
+/** Log of Redox that may be that of a message. Contains no patient data. */
+export interface LogCandidate {
+  logId: string
+  status: LogStatus
+  createdAt?: string
+  /** seconds from the start of the request to the log, negative if the log is earlier; missing if one is not known */
+  secondsAfter?: number
+  /** data model and event such as `Notes:New` */
+  operation?: string
+  destinationId?: string
+  /** name of that destination, as in {@link DestinationSummary} */
+  destinationName?: string
+  /** properties that are the same as those of the message */
+  same: LogTrait[]
+  /** properties that certainly differ */
+  different: LogTrait[]
+  /** id of another message of the outbox to which this log belongs */
+  ofMessage?: string
 }
 
 export interface CountResponse {
@@ -337,7 +393,7 @@ export interface AuditResponse {
 export interface AuditLineSummary {
   at: string
   who: string
-  action: Action | 'pause' | 'resume' | 'try-now' | 'look' | 'move' | 'begin-new'
+  action: AuditedAction
   /** id of a message, a destination (`*`: all), or the name of a store */
   subject: string
   reason: string

@@ -52,6 +52,16 @@ export type MessageState = (typeof MESSAGE_STATES)[number]
 export const ACTIONS = ['resend', 'mark-delivered', 'discard', 'extend'] as const
 export type Action = (typeof ACTIONS)[number]
 
+/** Actions in the audit log: those about messages, and those about destinations, contents, logs and stores. */
+export type AuditedAction =
+  Action | 'pause' | 'resume' | 'try-now' | 'look' | 'look-up' | 'move' | 'begin-new'
+
+/**
+ * Status of a delivery in Redox's logs. `unknown`: Redox gave no status of an attempt, a status that is not documented,
+ * or two that contradict.
+ */
+export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unknown'
+
 /** Store keys of the published example flows. They are public, so only connections to the sandbox accept them. */
 export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody, for the sandbox only'])
 

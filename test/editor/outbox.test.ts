@@ -193,8 +193,16 @@ describe('outbox in the editor', function () {
     await client.until(id, 'parked')
     await filter(page, 'Parked').click()
     await line(page, id).click()
+    await askToSendAgain(
+      page,
+      'The same content is sent again, and is refused again unless something has changed',
+    )
+    await details(page).getByRole('button', { name: 'Mark as delivered' }).click()
+    await details(page).getByText('Redox does not have the message from this outbox.').waitFor()
+    await details(page).getByText('Messages that wait behind it are sent then.').waitFor()
     await details(page).getByRole('button', { name: 'Discard' }).click()
     await details(page).getByText('It stays listed as discarded for as long as').waitFor()
+    await details(page).getByText('Messages that wait behind it are sent then.').waitFor()
     await details(page).getByLabel('Reason').fill(`wrong patient ${PWN}`)
     await details(page).locator('form').getByRole('button', { name: 'Discard' }).click()
     await line(page, id).waitFor({ state: 'detached' })

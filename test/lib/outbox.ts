@@ -1,6 +1,7 @@
 /** Client for the outbox of a Node-RED in another process: fills the outbox and calls its admin API. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
+import type { Sandbox } from '../../src/sandbox'
 import { AdminClient, typed } from './client'
 import { eventually } from './eventually'
 
@@ -83,6 +84,28 @@ export class OutboxClient extends AdminClient {
    */
   async deploy(redox: string, settings: object = {}, others: object[] = []): Promise<void> {
     await this.deployFlows([...flowTo(redox, settings), ...others])
+    await eventually('the outbox is open', async () => 'counts' in (await this.connection()))
+  }
+
+  /**
+   * Deploys the flow to a sandbox, with a user-level key of that sandbox.
+   * @param settings properties of the connection
+   * @param secrets credentials of the connection
+   */
+  async deploySandbox(
+    { url, oauthKey, platform }: Pick<Sandbox, 'url' | 'oauthKey' | 'platform'>,
+    settings: object = {},
+    secrets: object = {},
+  ): Promise<void> {
+    const { key, organizationId, environmentIds } = platform
+    const [flow, config, ...nodes] = flowTo(url, {
+      ...{ clientId: oauthKey.clientId, keyId: oauthKey.keyId, organizationId },
+      ...{ platformClientId: key.clientId, platformKeyId: key.keyId },
+      ...{ environmentId: environmentIds.Development, ...settings },
+    }) as Json[]
+    const own = { privateKey: oauthKey.privateKey, platformPrivateKey: key.privateKey }
+    const credentials = { ...config!['credentials'], ...own, ...secrets }
+    await this.deployFlows([flow!, { ...config, credentials }, ...nodes])
     await eventually('the outbox is open', async () => 'counts' in (await this.connection()))
   }
 

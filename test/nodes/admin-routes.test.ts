@@ -80,6 +80,7 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/identifiers', place: () => `${OUTBOX}/messages/${accepted}/identifiers`, good: 200, allowed: ['admin', 'outboxSeer'] },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/files/:index', place: () => `${OUTBOX}/messages/${accepted}/files/0?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
+  { method: 'POST', path: '/redox/outbox/:connection/messages/:id/look-up', place: () => `${OUTBOX}/messages/${NOBODYS}/look-up`, body: { reason: 'a test' }, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/count', place: () => `${OUTBOX}/count`, good: 200, allowed: OUTBOX_READERS },
   { method: 'POST', path: '/redox/outbox/:connection/decisions', place: () => `${OUTBOX}/decisions`, body: { ...DECISION, filter: { search: NOBODYS }, count: 0 }, good: 200, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/destinations', place: () => `${OUTBOX}/destinations`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },

@@ -1,6 +1,7 @@
 /** Fields in the responses of the outbox's admin API: the same as in docs/outbox.md. */
 import assert from 'node:assert/strict'
 import { read } from '../docs/pages'
+import { startSandbox } from '../../src/sandbox'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/eventually'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
@@ -84,6 +85,23 @@ describe('fields in the answers of the outbox', function () {
       const fields = Object.keys(await by.get(`messages/${id}`)).filter((field) => !ofMessage.has(field))
       fields.forEach((field) => seen.add(`one message.${field}`))
     }
+
+    const sandbox = await startSandbox({ faults: 'endpoint none 1x\nendpoint reset-after-accept' })
+    await admin.deploySandbox(sandbox, { storeOrder: 'none', ...NAMES })
+    await admin.accept({ documentId: 'doc-before' })
+    const unknown = (await admin.accept({ documentId: 'doc-unknown' }))['id'] as string
+    await admin.until(unknown, 'parked')
+    await list()
+    await one(unknown)
+    const lookedUp = await decided(`${at}/messages/${unknown}/look-up`, {})
+    note('look-up', lookedUp)
+    note('candidate', ...(lookedUp['candidates'] as Json[]))
+    const { logId } = (lookedUp['candidates'] as Json[])[0]!
+    const mark = { action: 'mark-delivered', reason: 'x', logId }
+    assert.equal((await admin.post(`${at}/messages/${unknown}`, mark)).status, 204)
+    await list()
+    await one(unknown)
+    await sandbox.close()
 
     await admin.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '2', ...NAMES }))
     redox.script(

@@ -170,7 +170,7 @@ describe('redox-outbox: troubles', () => {
     await startDurable()
     await eventually('the outbox is open', () => outbox() !== undefined)
     const note = (subject: string): Promise<void> =>
-      outbox().store.recordAccess(subject, { who: 'ann', reason: 'asked', now: Date.now() })
+      outbox().store.recordAccess(subject, 'look', { who: 'ann', reason: 'asked', now: Date.now() })
     await note('before')
     const flow = await startWithOutboxNode({ emitAudit: true })
     await eventually('the outbox is open', () => outbox() !== undefined)

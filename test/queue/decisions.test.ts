@@ -147,13 +147,14 @@ for (const kind of STORES)
       for (const filter of [{}, { state: 'parked' as const }, { code: 'REDOX_TIMEOUT' }, { search: hidden }])
         await decide('resend', filter)
       assert.equal(await stateOf(plain), 'waiting')
-      const left = [unknown, hidden, late, told]
-      assert.deepEqual(await Promise.all(left.map(stateOf)), Array(4).fill('parked'))
-      assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
+      const partial = await parked('REDOX_PARTIAL')
+      const left = [unknown, hidden, late, told, partial]
+      assert.deepEqual(await Promise.all(left.map(stateOf)), Array(5).fill('parked'))
+      assert.deepEqual(await decide('resend', {}), { decided: 0, left: 5 })
       assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
       assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
       // No code is needed for the actions mark-delivered and discard, because they send nothing.
-      assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
+      assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 3, left: 0 })
     })
 
     it('send no message again that was discarded before it was known whether a request had arrived', async () => {

@@ -3,6 +3,7 @@ import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { StoreWarning } from '../../../src/shared/values'
 import type { DestinationState, MessageState } from '../../../src/queue/types'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from './connection'
+import type { PlatformAccess } from './platform-access'
 import type { ConnectionReport, OutboxState } from './connection-report'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
@@ -45,6 +46,7 @@ export class DurableConnection {
   #parkingsBefore: number | undefined
   #durability: Pick<DurableSettings, 'place' | 'key'> | undefined
   #environment = ''
+  #platform: PlatformAccess | undefined
   #code: RedoxErrorCode | undefined
   #loggedCode = ''
   #retryTimer: NodeJS.Timeout | undefined
@@ -69,6 +71,11 @@ export class DurableConnection {
   /** Outbox of the connection; undefined while the store is not open. */
   get outbox(): Outbox | undefined {
     return this.#outbox
+  }
+
+  /** Access to Redox's logs; undefined before the connection sends. */
+  get platform(): PlatformAccess | undefined {
+    return this.#platform
   }
 
   /** Location of the connection's store; undefined while the location is unknown. */
@@ -195,10 +202,11 @@ export class DurableConnection {
   }
 
   startSending(
-    { client, environment, account }: Connection,
+    { client, environment, account, platform }: Connection,
     { order, duplicates, retryFor, keepFor, storeLimit }: DurableSettings,
   ): void {
     this.#environment = environment
+    this.#platform = platform
     if (!this.#isClosed)
       this.#outbox?.setOptions({
         client,

@@ -124,8 +124,8 @@ export class LevelAdmin implements AdminStore {
     return isLate ? [first, ...free] : free
   }
 
-  recordAccess(id: string, context: AuditContext): Promise<void> {
-    return this.database.reliably(() => this.database.write([this.#line('look', id, context)]))
+  recordAccess(id: string, action: 'look' | 'look-up', context: AuditContext): Promise<void> {
+    return this.database.reliably(() => this.database.write([this.#line(action, id, context)]))
   }
 
   recordReplacement(setAside: string, context: AuditContext): Promise<void> {

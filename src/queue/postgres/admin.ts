@@ -174,13 +174,13 @@ export class PostgresAdmin implements AdminStore {
     return Number(present(changed, 'the number of messages').count)
   }
 
-  async recordAccess(id: string, { who, reason, now }: AuditContext): Promise<void> {
-    await this.connection.ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [
-      this.#wall(now),
-      who,
-      id,
-      reason,
-    ])
+  async recordAccess(
+    id: string,
+    action: 'look' | 'look-up',
+    { who, reason, now }: AuditContext,
+  ): Promise<void> {
+    const values = [this.#wall(now), who, action, id, reason]
+    await this.connection.ask('SELECT redox.write_line($1, $2, $3, $4, $5, $6)', values)
   }
 
   async recordReplacement(setAside: string, { who, reason, now }: AuditContext): Promise<void> {

@@ -38,7 +38,7 @@ describe('embedded store: clock', () => {
         assert.equal(await one.purge(one.clock.now() - HOUR, one.clock.now()), 0)
         await one.sweep(one.clock.now())
         await one.accept(message(Buffer.from('x'), ['fresh']))
-        await one.recordAccess(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
+        await one.recordAccess(held!.id, 'look', { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
         // A restart of the process while the wall clock is still wrong does not change the clock of the store.

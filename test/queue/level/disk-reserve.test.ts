@@ -75,7 +75,7 @@ describe('embedded store: full disk', () => {
       async function* chunks(): AsyncGenerator<Buffer> {
         for (let index = 0; index < 100; index++) {
           yield randomBytes(100_000)
-          await small.recordAccess('id', { who: 'a person', reason: 'a reason', now: 1 })
+          await small.recordAccess('id', 'look', { who: 'a person', reason: 'a reason', now: 1 })
         }
       }
       await fails(small.putFile('large', chunks()), 'REDOX_STORE_FULL')
