@@ -87,8 +87,8 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.releaseUnannounced(id, holder)
   }
 
-  purge(before: number, now: number): Promise<number> {
-    return this.queue.purge(before, now)
+  purge(before: number, now: number, isSpaceNeeded?: boolean): Promise<number> {
+    return this.queue.purge(before, now, isSpaceNeeded)
   }
 
   sweep(now: number): Promise<void> {

@@ -188,7 +188,7 @@ export class QueueSender {
    * @throws RedoxError, also REDOX_DUPLICATE
    */
   async accept(job: Job, { order, duplicates, retryFor, keepFor }: SendOptions): Promise<AcceptResult> {
-    await this.#usage.count(bytesOf(job))
+    await this.#usage.count(bytesOf(job), keepFor)
     const id = randomUUID()
     const now = this.#store.clock.now()
     const store = async (): Promise<AcceptResult> => {

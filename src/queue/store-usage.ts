@@ -5,15 +5,19 @@ import type { DeliveryStore } from './types'
 export const NEARLY_FULL = 0.8
 /** Bytes that a message needs besides its files (docs/operations.md#size). */
 const MESSAGE_BYTES = 4096
-/** Shortest time between two measurements for refused messages, in milliseconds. */
-const MEASURE_AGAIN_MS = 1000
+/** Shortest time in milliseconds from a search for room that found too little to the next one. */
+const SEARCH_AGAIN_MS = 1000
+/** Shortest age in milliseconds that messages of a full store are sorted by: all that ended later are deleted together. */
+const SHORTEST_KEPT_MS = 60_000
 
 /** Number of bytes in a store, and the limit above which it accepts no message. */
 export class StoreUsage {
   /** bytes above which no message is accepted; Infinity: no limit */
   limit = Infinity
   #measured: number | undefined
-  #measuredAt = -Infinity
+  /** time of the last search that found too little room */
+  #searchedAt = -Infinity
+  #searching: Promise<void> = Promise.resolve()
   /** bytes of the messages that were accepted after the measurement */
   #added = 0
 
@@ -27,21 +31,48 @@ export class StoreUsage {
   async measure(): Promise<void> {
     const added = this.#added
     this.#measured = await this.store.used()
-    this.#measuredAt = performance.now()
     this.#added -= added
   }
 
   /**
-   * Counts a message with files of this size, unless it would exceed the limit.
+   * Counts a message with files of this size, unless it would exceed the limit. If it would, delivered and discarded
+   * messages are deleted before the end of their time, because a new message matters more than the record of an old one.
+   * @param keepFor milliseconds for which delivered messages are kept otherwise
    * @throws RedoxError REDOX_STORE_FULL
    */
-  async count(fileBytes: number): Promise<void> {
+  async count(fileBytes: number, keepFor: number): Promise<void> {
     if (this.limit === Infinity) return
     const bytes = fileBytes + MESSAGE_BYTES
-    const fits = (): boolean => this.bytes !== undefined && this.bytes + bytes <= this.limit
-    if (!fits() && performance.now() - this.#measuredAt >= MEASURE_AGAIN_MS) await this.measure()
-    if (!fits()) throw limitReached(this.limit)
+    if (!this.#fits(bytes)) await this.#searchRoom(bytes, keepFor)
+    if (!this.#fits(bytes)) throw limitReached(this.limit)
     this.#added += bytes
+  }
+
+  #fits(bytes: number, limit = this.limit): boolean {
+    return this.bytes !== undefined && this.bytes + bytes <= limit
+  }
+
+  /** Searches room for one message at a time: two searches at once would delete more than is needed. */
+  #searchRoom(bytes: number, keepFor: number): Promise<void> {
+    const search = this.#searching.then(() => this.#makeRoom(bytes, keepFor))
+    this.#searching = search.catch(() => undefined)
+    return search
+  }
+
+  /**
+   * Measures the store, and deletes ended messages, the oldest first, until there is room for this message and for
+   * further ones, because each search reads the sizes of all files.
+   */
+  async #makeRoom(bytes: number, keepFor: number): Promise<void> {
+    if (this.#fits(bytes) || performance.now() - this.#searchedAt < SEARCH_AGAIN_MS) return
+    await this.measure()
+    if (this.#fits(bytes)) return
+    for (let kept = keepFor; kept > 0 && !this.#fits(bytes, NEARLY_FULL * this.limit);) {
+      kept = kept > SHORTEST_KEPT_MS ? kept / 2 : 0
+      const now = this.store.clock.now()
+      if ((await this.store.purge(Math.floor(now - kept), now, true)) > 0) await this.measure()
+    }
+    if (!this.#fits(bytes)) this.#searchedAt = performance.now()
   }
 }
 
@@ -49,5 +80,5 @@ const limitReached = (limit: number): RedoxError =>
   new RedoxError(
     'REDOX_STORE_FULL',
     `Store is full: the message would exceed the ${formatSize(limit)} that the connection allows ("Store limit (GB)"). Deliver or ` +
-      'discard what waits, or raise the limit. No accepted message is lost, and delivery continues.',
+      'discard what waits or is parked, or raise the limit. No accepted message is lost, and delivery continues.',
   )

@@ -275,9 +275,10 @@ export interface QueueStore {
   /**
    * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
    * their end), with the files that no other message contains. Cheap if there are none.
+   * @param isSpaceNeeded true: {@link used} falls at once; false: it may fall later, if few messages are deleted
    * @returns number of deleted messages
    */
-  purge(before: number, now: number): Promise<number>
+  purge(before: number, now: number, isSpaceNeeded?: boolean): Promise<number>
   /**
    * Deletes files without a message that were stored more than an hour before `now`: their message was never accepted.
    * Examines all files.

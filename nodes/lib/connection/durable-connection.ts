@@ -318,8 +318,9 @@ export class DurableConnection {
     this.RED.events.emit(NEARLY_FULL_EVENT, { connection: this.node.id, ...state })
     if (state.isNearlyFull)
       this.RED.log.warn(
-        `redox-config ${this.node.id}: the store holds ${percentOf(state)} % of its limit. At 100 %, new messages are ` +
-          'refused (REDOX_STORE_FULL). Deliver or discard what waits, or raise the limit.',
+        `redox-config ${this.node.id}: the store holds ${percentOf(state)} % of its limit. A message that would exceed ` +
+          'it is refused (REDOX_STORE_FULL), unless delivered messages can be removed early to make room. Deliver or ' +
+          'discard what waits or is parked, or raise the limit.',
       )
   }
 

@@ -80,8 +80,8 @@ export class LevelQueue implements QueueStore {
     return this.parts.announcements.release(id)
   }
 
-  purge(before: number, now: number): Promise<number> {
-    return this.parts.retention.purge(before, now)
+  purge(before: number, now: number, isSpaceNeeded?: boolean): Promise<number> {
+    return this.parts.retention.purge(before, now, isSpaceNeeded)
   }
 
   sweep(now: number): Promise<void> {

@@ -26,7 +26,7 @@ export class Retention {
    * Deletes messages that ended before a time, see {@link QueueStore.purge}.
    * @returns number of deleted messages
    */
-  async purge(before: number, now: number): Promise<number> {
+  async purge(before: number, now: number, isSpaceNeeded = false): Promise<number> {
     const isOld = ({ announced, endedAt = 0 }: LevelRow): boolean =>
       announced || endedAt < now - UNANNOUNCED_MS
     let purged = 0
@@ -38,7 +38,7 @@ export class Retention {
     }
     // Deleted contents take up space until LevelDB rewrites the tables that contain them, which it does by itself only
     // when much is written.
-    if (purged >= COMPACTED_FROM) await this.#compact()
+    if (purged >= (isSpaceNeeded ? 1 : COMPACTED_FROM)) await this.#compact()
     return purged
   }
 
