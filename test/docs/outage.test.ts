@@ -95,7 +95,7 @@ describe('drill of docs/outage.md', function () {
     await client.accept({ documentId: 'doc-3' })
     // The node still shows that it accepted a message. A deploy clears this text, but not the numbers of messages.
     await deploy()
-    await statusIs('red', 'waiting 2 · parked 1 · stopped')
+    await statusIs('red', 'parked 1 · stopped · waiting 2')
     await errorsAre('REDOX_OUTCOME_UNKNOWN')
   })
 
@@ -124,7 +124,7 @@ describe('drill of docs/outage.md', function () {
     assert.equal((await client.until(id as string, 'parked'))['reason'], 'REDOX_NETWORK')
     assert.equal((await client.get(`messages/${next}`))['state'], 'waiting')
     await errorsAre('REDOX_OUTCOME_UNKNOWN', 'REDOX_NETWORK')
-    await eventually('red', async () => /^red: .*parked 1 · stopped$/.test(String(await kept('status'))))
+    await eventually('red', async () => /^red: .*parked 1 · stopped · waiting 1/.test(String(await kept('status'))))
   })
 
   it('many decisions at once: Try for longer, then Send again', async () => {

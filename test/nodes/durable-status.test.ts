@@ -41,7 +41,7 @@ describe('durable delivery', () => {
         if (restart === start) statuses.length = 0
         await restart()
         for (const id of ['node', 'same']) {
-          await says(id, /Redox unavailable · waiting 1$/)
+          await says(id, /^Redox unavailable · waiting 1( · stored |$)/)
           assert.equal(shown(id).fill, 'yellow')
         }
         assert.equal(shown('elsewhere').text, undefined)
@@ -55,7 +55,7 @@ describe('durable delivery', () => {
       await says('node', /parked 1/)
       server.script('send')
       await flow.outcome(fileMessage())
-      await says('node', /waiting 1 · parked 1 · stopped$/)
+      await says('node', /^parked 1 · stopped · waiting 1 · stored /)
       assert.equal(shown('node').fill, 'red')
       const { store, sender } = durableConnections.get('config')!.outbox!
       const [parked] = await store.find({ state: 'parked', limit: 1 })

@@ -157,7 +157,11 @@ export class Status {
     return {
       fill: isBad ? 'red' : this.#backlog ? 'yellow' : isBusy ? 'blue' : 'green',
       shape: isBad ? 'ring' : 'dot',
-      text: inLine(environment, [...parts, ...this.#backlogTexts()]),
+      // The end of a long line is covered by the next node, so what is wrong comes first.
+      text: inLine(
+        environment,
+        failed ? [...parts, ...this.#backlogTexts()] : [...this.#backlogTexts(), ...parts],
+      ),
     }
   }
 
@@ -167,9 +171,9 @@ export class Status {
     const stopped = isStopped ? this.#word('stopped') : ''
     return [
       code === undefined ? '' : this.#word(`error.${code}`),
-      waitingText(this.RED, waiting),
       parked === 0 ? '' : `${this.#word('parked')} ${parked}`,
       stopped,
+      waitingText(this.RED, waiting),
     ]
   }
 
