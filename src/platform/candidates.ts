@@ -6,7 +6,7 @@ import type { LogCandidate, LogTrait } from '../shared/outbox-api'
 import type { FoundLog } from './answers'
 import type { PlatformClient, SearchCriteria } from './client'
 
-/** What is known of a message for the search of its logs. */
+/** Facts of a message by which its logs are searched. */
 export interface SoughtMessage {
   api: 'datamodel' | 'fhir'
   /** `Notes:New`, `DiagnosticReport/$diagnosticreport-create` */

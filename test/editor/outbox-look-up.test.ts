@@ -127,6 +127,7 @@ describe('look-up in the outbox of the editor', function () {
     await page.getByText('The message is marked as delivered.').waitFor()
     const { state, foundLogId } = await client.get(`messages/${id}`)
     assert.deepEqual([state, foundLogId], ['delivered', logId])
+    await line(page, id).waitFor({ state: 'detached' })
     await tab(page)
       .getByRole('button', { name: /^Delivered/ })
       .click()
