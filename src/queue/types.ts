@@ -332,10 +332,7 @@ export interface AdminStore {
    * @returns number of messages that would have been due later
    */
   tryNow(destination: string | undefined, context: AuditContext): Promise<number>
-  /**
-   * Writes a line of the audit log, which records that a person looked at the content of a message, or looked the
-   * message up in Redox's logs.
-   */
+  /** Writes a line of the audit log: a person looked at the content of a message, or looked it up in Redox's logs. */
   recordAccess(id: string, action: 'look' | 'look-up', context: AuditContext): Promise<void>
   /** Writes a line of the audit log, which records that this store replaces a store that could not be read. */
   recordReplacement(setAside: string, context: AuditContext): Promise<void>
