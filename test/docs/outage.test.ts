@@ -124,7 +124,9 @@ describe('drill of docs/outage.md', function () {
     assert.equal((await client.until(id as string, 'parked'))['reason'], 'REDOX_NETWORK')
     assert.equal((await client.get(`messages/${next}`))['state'], 'waiting')
     await errorsAre('REDOX_OUTCOME_UNKNOWN', 'REDOX_NETWORK')
-    await eventually('red', async () => /^red: .*parked 1 · stopped · waiting 1/.test(String(await kept('status'))))
+    await eventually('red', async () =>
+      /^red: .*parked 1 · stopped · waiting 1/.test(String(await kept('status'))),
+    )
   })
 
   it('many decisions at once: Try for longer, then Send again', async () => {
