@@ -66,7 +66,8 @@ export class DestinationRow {
       `${this.#toggle.textContent}: ${destinationName(this.destination)}`,
     )
     this.#toggle.hidden = !may('write')
-    this.#tryNow.hidden = !may('write') || paused || open === 0
+    // Nothing behind a parked message can be tried before a person has decided about that one.
+    this.#tryNow.hidden = !may('write') || paused || shown.blockedBy !== undefined || open === 0
     this.#tryNow.setAttribute(
       'aria-label',
       `${text('destination.try-now')}: ${destinationName(this.destination)}`,

@@ -8,6 +8,7 @@ import type {
   PauseRequest,
   TryNowRequest,
 } from '../../src/shared/outbox-api'
+import { NEARLY_FULL } from '../../src/shared/values'
 import { button, element, write } from '../tab/elements'
 import { age, size } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
@@ -259,6 +260,7 @@ export class OutboxView {
     write(this.#oldest, oldest ? text('oldest', { age: age(oldest) }) : '')
     this.#size.hidden = storeBytes === undefined
     write(this.#size, storeBytes === undefined ? '' : sizeText(storeBytes, storeLimit))
+    this.#size.classList.toggle('redox-outbox-stopped', isNearlyFull(storeBytes, storeLimit))
   }
 
   // ---- Decisions ------------------------------------------------------------------------------------------
@@ -299,7 +301,10 @@ export class OutboxView {
 const firstState = (counts: NonNullable<ConnectionSummary['counts']>): StateFilter =>
   (['parked', 'waiting', 'sending'] as const).find((state) => counts[state] > 0) ?? ''
 
-const sizeText = (bytes: number, limit: number | undefined): string =>
-  limit === undefined
-    ? text('storeSize', { size: size(bytes) })
-    : text('storeSizeOf', { size: size(bytes), limit: size(limit) })
+const isNearlyFull = (bytes = 0, limit = Infinity): boolean => bytes >= NEARLY_FULL * limit
+
+function sizeText(bytes: number, limit: number | undefined): string {
+  if (limit === undefined) return text('storeSize', { size: size(bytes) })
+  const shown = text('storeSizeOf', { size: size(bytes), limit: size(limit) })
+  return isNearlyFull(bytes, limit) ? `${shown}. ${text('storeNearlyFull')}` : shown
+}

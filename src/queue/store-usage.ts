@@ -1,8 +1,7 @@
 import { formatSize, RedoxError } from '../errors'
+import { NEARLY_FULL } from '../shared/values'
 import type { DeliveryStore } from './types'
 
-/** Fraction of the limit from which a store counts as nearly full. */
-export const NEARLY_FULL = 0.8
 /** Bytes that a message needs besides its files (docs/operations.md#size). */
 const MESSAGE_BYTES = 4096
 /** Shortest time in milliseconds from a search for room that found too little to the next one. */

@@ -73,3 +73,6 @@ export const MIN_STORE_KEY_LENGTH = 16
  * a commit does not wait for, and `fsync=off`.
  */
 export type StoreWarning = 'commitOff' | 'asynchronous' | 'fsyncOff'
+
+/** Fraction of its limit from which a store counts as nearly full. */
+export const NEARLY_FULL = 0.8

@@ -67,6 +67,11 @@ describe('outbox in the editor', function () {
       await destination.innerText(),
       /Held back by the parked message [\da-f]{8}: Redox or the destination rejected the message\.\s+waiting: 2 · oldest \d/,
     )
+    // A retry of what waits behind the parked message would change nothing.
+    assert.deepEqual(await destination.getByRole('button').filter({ visible: true }).allInnerTexts(), [
+      `Data Model ${DESTINATION}`,
+      'Pause',
+    ])
     assert.match(await tab(page).locator('.red-ui-sidebar-header').innerText(), /Connection:\s+Hospital/)
     await tab(page)
       .getByText(/Size of the store: \d/)
@@ -323,7 +328,11 @@ describe('outbox in the editor', function () {
     const { attempts: known } = await client.get(`messages/${id}`)
     assert.ok(Number(await attempts.innerText()) <= known)
     assert.equal(await details(page).getByLabel('Reason').inputValue(), 'half a reas')
-    await client.decide(id, 'discard', 'end of test')
+    // No decision is possible during an attempt.
+    await eventually(
+      'discarded',
+      async () => (await client.decide(id, 'discard', 'end of test')).status === 204,
+    )
     await line(page, id).waitFor({ state: 'detached' })
     await filter(page, 'Parked').click()
     redox.script('send')
@@ -413,5 +422,17 @@ describe('outbox in the editor', function () {
     await editor.screenshot('outbox-content')
     await tab(page).locator('.redox-tab-line').click()
     await tab(page).getByRole('button', { name: 'Clear search' }).click()
+  })
+
+  it('says what to do when the store is nearly full', async () => {
+    await client.deploy(redox.url, { storeLimitGb: '0.000001' })
+    await tab(page)
+      .getByText(/Size of the store: .+ of 1 kB\. A new message that does not fit is refused/)
+      .waitFor()
+    await editor.screenshot('outbox-nearly-full')
+    await client.deploy(redox.url)
+    await tab(page)
+      .getByText(/^Size of the store: [^:]+B$/)
+      .waitFor()
   })
 })

@@ -1,5 +1,5 @@
 import type { NodeAPI, NodeStatus } from 'node-red'
-import { NEARLY_FULL } from '../../../src/queue/store-usage'
+import { NEARLY_FULL } from '../../../src/shared/values'
 import type { QueueStats } from '../queue/outbox'
 import type { OutboxState } from './connection-report'
 import { waitingText } from './waiting-text'
