@@ -38,12 +38,13 @@ const EDITOR = [
   ['dialogs', 'durable', 'new-nodes', 'outbox-many'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'outbox-direct', 'preview', 'looks'],
+  ['outbox-accessibility', 'outbox-documents', 'outbox-look-up', 'outbox-try-now'],
 ]
 // Browser tests that are repeated with other editor versions. The remaining files test the inside of a dialog, which is
 // this package's own code and the same in every editor.
 const DIFFERS = [
   ['dialogs', 'durable', 'new-nodes'],
-  ['inbox', 'examples'],
+  ['inbox', 'examples', 'outbox-accessibility'],
   ['outbox', 'outbox-many', 'looks'],
 ]
 const forgotten = testsIn('editor').filter((file) => !EDITOR.flat().map(editorFile).includes(file))
