@@ -130,7 +130,8 @@ const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'giv
 /** Properties of an address or a whole name: each word of at least MIN_TEXT_WORD characters may identify the person. */
 const TEXT_KEYS = new Set(['StreetAddress', 'City', 'line', 'city', 'text', 'display'])
 const MIN_TEXT_WORD = 4
-const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
+const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title', 'filename'])
+const isPath = (text: string): boolean => /^(\.{0,2}[\\/]|[A-Za-z]:[\\/])/.test(text)
 const words = (text: string): string[] => text.split(/[^\p{L}\p{N}]+/u)
 
 /** Spellings in which a response may repeat a value. */
@@ -139,12 +140,19 @@ function spellings(text: string, key: string): string[] {
   const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})/.exec(text) ?? []
   if (year !== undefined && month !== undefined && day !== undefined)
     found.push(...dateSpellings(year, month, day))
-  if (FILE_NAME_KEYS.has(key)) found.push(text.replace(/\.\w{1,5}$/, ''))
+  if (FILE_NAME_KEYS.has(key) || isPath(text)) found.push(...fileNameSpellings(text))
   if (NAME_KEYS.has(key)) found.push(...words(text))
   if (TEXT_KEYS.has(key)) found.push(...words(text).filter(({ length }) => length >= MIN_TEXT_WORD))
   // Servers may repeat phone numbers and ids without hyphens.
   if (/^[\d\s()+./-]{7,}$/.test(text)) found.push(text.replace(/\D/g, ''))
   return found
+}
+
+/** A response repeats the name of a file with or without its folders and its extension. */
+function fileNameSpellings(text: string): string[] {
+  const name = text.split(/[\\/]/).at(-1) ?? text
+  const bare = name.replace(/\.\w{1,5}$/, '')
+  return bare === name ? [] : [name, bare]
 }
 
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July'].concat(

@@ -17,18 +17,20 @@ describe('redox-log', () => {
   let server: Server
   /** statuses of the logs, by id; the last one is repeated */
   let statuses: Record<string, unknown[]>
+  /** what the destination says of a failed delivery */
+  let reason: string
 
   useNodeRed()
   beforeEach(async () => {
     statuses = {}
+    reason = `${CANARY} (MRN 1234567) is not known here`
     server = await serve(({ path }) => {
       if (path === TOKEN_PATH) return { body: { access_token: 't', token_type: 'Bearer', expires_in: 300 } }
       const left = statuses[path.slice(LOGS.length)] ?? []
       const status = left.length > 1 ? left.shift() : left[0]
       if (status === undefined) return { status: 404, body: {} }
       if (typeof status === 'number') return { status, body: { errorDetail: CANARY } }
-      const message = `${CANARY} (MRN 1234567) is not known here`
-      const stages = { response: { code: 404, error: { message } } }
+      const stages = { response: { code: 404, error: { message: reason } } }
       const latest = { status, attemptAt: '2026-11-28T10:00:00.000Z', failedStage: 'response', stages }
       return { body: { meta: {}, payload: { result: { attempts: { total: 2, latest } } } } }
     })
@@ -86,6 +88,15 @@ describe('redox-log', () => {
       ])
       assert.doesNotMatch(error.message, /Quux|1234567|Nothing was sent/)
     })
+
+  it('does not repeat the name of a file, with or without its extension', async () => {
+    statuses = { [IDS[0]]: ['failed'] }
+    reason = 'befund-quux is no PDF, and scan-frobnitz.pdf neither, nor scan-frobnitz'
+    const flow = await start()
+    const files = { filename: 'befund-quux.txt', payload: '/tmp/in/scan-frobnitz.pdf' }
+    const error = await flow.fail({ ...message([IDS[0]]), ...files }, 'REDOX_NOT_DELIVERED')
+    assert.deepEqual(error.cause.reasons, ['[…] is no PDF, and […] neither, nor […]'])
+  })
 
   it('names what is open beside what failed', async () => {
     statuses = { [IDS[0]]: ['failed'], [IDS[1]]: ['pending'] }
