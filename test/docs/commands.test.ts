@@ -217,6 +217,8 @@ describe('commands and snippets of the pages', () => {
     assert.deepEqual(JSON.parse(JSON.stringify(loaded)), [
       { allowedOrigins: ['http://nodered.example:1880'] },
       { contentWithoutAdminAuth: true },
+      // nodes/outbox-access.test.ts shows its effect.
+      { identifiersForReaders: true },
       { metricsToken: METRICS_TOKEN, metricsPort: 9464, metricsHost: '0.0.0.0' },
     ])
     const content = 'redox/outbox/none/messages/none/content?reason=test'
