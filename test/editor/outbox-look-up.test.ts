@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
+import { eventually } from '../lib/eventually'
 import type { OutboxClient } from '../lib/outbox'
 import type { Editor } from './editor'
 import { checkLooks, details, line, tab, useOutbox } from './outbox'
@@ -19,7 +20,7 @@ describe('look-up in the outbox of the editor', function () {
 
   before(async () => {
     ;({ editor, page, client } = opened())
-    sandbox = await startSandbox({ deliveries: 'delay 0' })
+    sandbox = await startSandbox()
   })
   after(() => sandbox?.close())
 
@@ -30,7 +31,7 @@ describe('look-up in the outbox of the editor', function () {
     settings: object = {},
     secrets: object = {},
   ): Promise<string> {
-    const { url } = await sandbox.openListener(faults)
+    const { url } = await sandbox.openListener(faults, [], 'delay 0')
     await client.deploySandbox({ ...sandbox, url }, { storeOrder: 'none', ...settings }, secrets)
     // The editor has to load the deployed nodes, because its debug sidebar throws for errors of unknown nodes.
     await editor.reload()
@@ -92,6 +93,10 @@ describe('look-up in the outbox of the editor', function () {
   it('shows the candidates, of which a person marks one as delivered', async () => {
     sandbox.clear()
     const id = await parked('endpoint none 1x\nendpoint reset-after-accept', 'doc-found')
+    await eventually('Redox has delivered both messages', () => {
+      const deliveries = sandbox.received.flatMap((message) => message.deliveries)
+      return deliveries.length === 2 && deliveries.every(({ status }) => status === 'succeeded')
+    })
     await lookUp('is it there?')
     await details(page)
       .getByText(/^2 logs found from/)
