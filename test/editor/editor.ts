@@ -62,7 +62,7 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   page.on('console', (message) => {
     if (isComplaint(message)) complaints.push(`${message.text()} ${message.location().url}`)
   })
-  await page.addInitScript(withoutAnimations)
+  await page.addInitScript(withoutWaiting)
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   const close = async (): Promise<void> => {
@@ -80,15 +80,24 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   }
 }
 
-/** Disables animations, because waiting for sliding trays takes most of the time of a test. */
-function withoutAnimations(): void {
+/**
+ * Switches off what takes most of the time of a test: animations, for which a click waits, and Mermaid, 3.5 MB of code
+ * that the editor runs at each load. The tests show no diagrams.
+ */
+function withoutWaiting(): void {
   addEventListener('DOMContentLoaded', () => {
     const style = document.createElement('style')
     style.textContent = '*, ::before, ::after { transition: none !important; animation: none !important; }'
     document.head.append(style)
     // This code also runs in the frame of the PDF viewer, which has no jQuery.
-    const { jQuery } = window as unknown as { jQuery?: { fx: { off: boolean } } }
-    if (jQuery) jQuery.fx.off = true
+    const { jQuery } = window as unknown as { jQuery?: JQueryStatic }
+    if (!jQuery) return
+    jQuery.fx.off = true
+    jQuery.ajaxPrefilter((options) => {
+      if (/mermaid\.min\.js/.test(options.url ?? '')) {
+        options.url = 'data:text/javascript,window.mermaid = { initialize() {} }'
+      }
+    })
   })
 }
 
