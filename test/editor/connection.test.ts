@@ -17,7 +17,7 @@ const refusal = (status: number, description: string): ReturnType<typeof reply> 
   reply(status, { error: 'invalid_request', error_description: description })
 
 describe('connection in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   let sandbox: Sandbox

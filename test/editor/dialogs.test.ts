@@ -111,7 +111,7 @@ const OF_TYPE: Record<string, (name: string) => string> = {
 const ROUNDS = 3
 
 describe('dialogs in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const ids = new Map<string, string>()

@@ -62,7 +62,7 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
 ]
 
 describe('durable delivery in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const key = (): Promise<string> => field(page(), 'storeKey').inputValue()

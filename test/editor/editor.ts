@@ -56,7 +56,7 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   const nodeRed = await startNodeRed({}, env)
   const browser = await launchChromium()
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(60_000)
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {

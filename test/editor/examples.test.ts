@@ -19,7 +19,7 @@ const read = (name: string): FlowNode[] =>
   JSON.parse(readFileSync(path.join(FOLDER, name), 'utf8')) as FlowNode[]
 
 describe('examples in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
 

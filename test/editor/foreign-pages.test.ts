@@ -47,7 +47,7 @@ const askIn = (page: Page | Frame, place: string, init: Asked): Promise<Seen> =>
   )
 
 describe('pages of other origins', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let nodeRed: NodeRed
   let redox: ScriptedServer
   let client: OutboxClient

@@ -27,7 +27,7 @@ declare global {
 }
 
 describe('inbox in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let editor: Editor
   let page: Page
   let client: InboxClient

@@ -31,7 +31,7 @@ const TYPEFACES = [
 ]
 
 describe('looks of the dialogs', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const flows = [

@@ -32,7 +32,7 @@ const NAMES: Record<string, Record<string, string>> = {
 }
 
 describe('new node', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const connectionOf = async (id: string): Promise<unknown> => (await nodeOf(page(), id))['connection']

@@ -21,7 +21,7 @@ const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-prac
 const AGAIN = 'Send again'
 
 describe('accessibility of the outbox', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let editor: Editor
   let page: Page

@@ -16,7 +16,7 @@ const DOWN = reply(503, {}, { 'retry-after': '120' })
 const FRONT = { id: 'front', type: 'tab', label: 'front' }
 
 describe('direct messages in the outbox tab', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let editor: Editor
   let page: Page

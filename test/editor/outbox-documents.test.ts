@@ -18,7 +18,7 @@ const HTML = Buffer.from(`<!DOCTYPE html><body>${PWN}<script>window.__pwned = 'x
 const REASON = 'Reason (kept in the audit log)'
 
 describe('documents in the outbox tab', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let editor: Editor
   let page: Page

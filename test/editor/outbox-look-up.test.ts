@@ -11,7 +11,7 @@ import { inEveryLook, showTab } from './tabs'
 const NO_KEY = { platformClientId: '', platformKeyId: '', organizationId: '', environmentId: '' }
 
 describe('look-up in the outbox of the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let editor: Editor
   let page: Page

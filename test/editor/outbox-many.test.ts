@@ -24,7 +24,7 @@ import {
 import { checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
 describe('outbox with many messages in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let editor: Editor
   let page: Page

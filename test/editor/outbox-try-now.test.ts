@@ -7,7 +7,7 @@ import { details, filter, line, tab, useOutbox } from './outbox'
 import { showTab } from './tabs'
 
 describe('try now in the outbox of the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
 
   it('tries the destination of a message now, and all destinations with one click', async () => {

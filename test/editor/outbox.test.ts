@@ -21,7 +21,7 @@ import {
 import { hideTab, newsMark, showTab } from './tabs'
 
 describe('outbox in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let editor: Editor
   let page: Page

@@ -81,7 +81,7 @@ const MISSING: Record<string, string[]> = {
 }
 
 describe('preview in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   let server: ScriptedServer

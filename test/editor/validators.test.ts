@@ -86,7 +86,7 @@ const KEYS: [values: Record<string, string>, fields: string[], sentences: string
 ]
 
 describe('validators in the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const idOf = (index: number): string => `case${index}`

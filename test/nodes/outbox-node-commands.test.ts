@@ -183,7 +183,7 @@ describe('redox-outbox: commands', () => {
   })
 
   it('decides about at most 1000 messages at once, and continues after them', async function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     const flow = await startWithOutboxNode({ mayDiscard: true })
     await opened()
     await outbox().store.pause('datamodel d', true, { who: 'ann', reason, now: Date.now() })
