@@ -58,11 +58,12 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
   page.setDefaultTimeout(60_000)
   const complaints: string[] = []
-  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('pageerror', (error) => complaints.push(error.stack ?? error.message))
   page.on('console', (message) => {
     if (isComplaint(message)) complaints.push(`${message.text()} ${message.location().url}`)
   })
   await page.addInitScript(withoutWaiting)
+  await switchOffTips(nodeRed.url)
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   const close = async (): Promise<void> => {
@@ -78,6 +79,17 @@ export async function openEditor(env: object = {}): Promise<Editor> {
     reload: (options = {}) => reload(page, nodeRed.url, options),
     close,
   }
+}
+
+/**
+ * Switches off the tips of the info sidebar. Node-RED 5 shows the first one a second after the start of the editor, and
+ * on a busy machine this fails with an error, because the sidebar is not built yet.
+ */
+async function switchOffTips(url: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ editor: { view: { 'view-show-tips': false } } })
+  const { status } = await fetch(`${url}settings/user`, { method: 'POST', headers, body })
+  assert.equal(status, 204)
 }
 
 /**
