@@ -84,9 +84,7 @@ export interface StoredMessage extends NewMessage {
   dueAt: number
   /** true: a request was started, and its outcome is not stored yet */
   requestStarted: boolean
-  /**
-   * stable code: reason why the job waits or is parked, the action that ended it, or the verdict about a delivered job
-   */
+  /** stable code: why the job waits or is parked, the action that ended it, or the verdict about a delivered job */
   reason?: string
   /** encrypted facts known so far (uploaded files, outcome) */
   notes?: Buffer
