@@ -65,7 +65,7 @@ export interface StoredFailure {
   cause: RedoxErrorDetail
 }
 
-/** What Redox's logs say of a delivered message. Has no text of Redox or of a destination, which could name a patient. */
+/** Facts of Redox's logs about a delivered message. Has no text of Redox or of a destination, which could name a patient. */
 export interface RecordedVerdict {
   /** time of the last record, by the wall clock (system time), in milliseconds since 1970 */
   at: number

@@ -1,4 +1,4 @@
-/** What the destinations did with a delivered message: read from Redox's logs, and recorded at the message. */
+/** Verdicts about delivered messages: read from Redox's logs, and recorded at the message. */
 import { RedoxError } from '../errors'
 import type { FollowedLog } from '../platform/log-watch'
 import type { Verdict } from '../shared/values'

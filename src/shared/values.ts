@@ -63,7 +63,7 @@ export type AuditedAction =
 export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unknown'
 
 /**
- * What the destinations did with a delivered message, by Redox's logs: all accepted it, at least one refused it, or it is
+ * Verdict of Redox's logs about a delivered message: all its destinations accepted it, at least one refused it, or it is
  * not known of all. The codes are those of the errors of redox-log.
  */
 export type Verdict = 'accepted' | 'REDOX_NOT_DELIVERED' | 'REDOX_NOT_CONFIRMED'
