@@ -19,7 +19,9 @@ export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: 
 }
 
 const logText = (log: NonNullable<MessageDetails['verdict']>['logs'][number]): string =>
-  [`${text('lookUp.log', { id: log.logId })}: ${logStatus(log)}`, log.stage, log.code].filter(Boolean).join(' · ')
+  [`${text('lookUp.log', { id: log.logId })}: ${logStatus(log)}`, log.stage, log.code]
+    .filter(Boolean)
+    .join(' · ')
 
 /** @param identifiers document and order IDs; undefined if the user may not see them */
 export function aboutMessage(

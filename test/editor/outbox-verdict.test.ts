@@ -27,7 +27,10 @@ describe('verdicts in the outbox of the editor', function () {
     // The editor has to load the deployed nodes, because its debug sidebar throws for errors of unknown nodes.
     await editor.reload()
     const { id } = await client.accept({ documentId })
-    await eventually(`${id} is ${reason}`, async () => (await client.get(`messages/${id}`))['reason'] === reason)
+    await eventually(
+      `${id} is ${reason}`,
+      async () => (await client.get(`messages/${id}`))['reason'] === reason,
+    )
     await showTab(page, 'outbox')
     await filter(page, 'Delivered').click()
     await line(page, id as string).click()
@@ -43,7 +46,12 @@ describe('verdicts in the outbox of the editor', function () {
     await details(page).getByText(`log ${logId}: refused by the destination`).waitFor()
     await askToSendAgain(page, 'the destination refused it, so it has not arrived')
     await editor.screenshot('outbox-refused-by-destination')
-    await inEveryLook(page, () => checkLooks(page))
+    const open = async (): Promise<void> => {
+      await filter(page, 'Delivered').click()
+      await line(page, id).click()
+      await details(page).getByText(`log ${logId}`).waitFor()
+    }
+    await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
     await filter(page, 'All').click()
     await search(page, logId!)
     await line(page, id).waitFor()

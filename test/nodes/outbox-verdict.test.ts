@@ -67,9 +67,15 @@ describe('verdicts in the outbox', function () {
       logs.map(({ logId, status }) => [logId, status]),
       (found['delivery'] as { logIds: string[] }).logIds.map((logId) => [logId, 'failed']),
     )
-    assert.deepEqual(Object.keys(logs[0]!).filter((name) => !['logId', 'status', 'stage', 'code'].includes(name)), [])
+    assert.deepEqual(
+      Object.keys(logs[0]!).filter((name) => !['logId', 'status', 'stage', 'code'].includes(name)),
+      [],
+    )
     const whole = JSON.stringify(found)
-    assert.deepEqual(Object.values(OUTBOX_PATIENT).filter((value) => whole.includes(value)), [])
+    assert.deepEqual(
+      Object.values(OUTBOX_PATIENT).filter((value) => whole.includes(value)),
+      [],
+    )
     assert.deepEqual(await listed(`state=delivered&code=${REFUSED}`), [id])
     assert.deepEqual(await listed(`search=${logs[0]!['logId']}`), [id])
     // The store is closed and opened again.

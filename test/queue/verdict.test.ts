@@ -36,7 +36,8 @@ describe('verdict about a delivered message', () => {
     const notes = await sealed.sealRecord(id, record as unknown as AttemptRecord)
     await store.settle(id, 'me', { state: 'delivered', notes }, Date.now())
   }
-  const reason = async (): Promise<string | undefined> => (await sealed.store.find({ id, limit: 1 }))[0]!.reason
+  const reason = async (): Promise<string | undefined> =>
+    (await sealed.store.find({ id, limit: 1 }))[0]!.reason
   const statuses = async (): Promise<unknown> => {
     const [message] = await sealed.store.find({ id, limit: 1 })
     return (await sealed.recordOf(message!)).verdict?.logs.map((one) => [one.logId, one.status])

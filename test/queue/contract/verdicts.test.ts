@@ -71,8 +71,9 @@ eachStore('verdicts', () => {
   })
 
   it('finds what a destination refused by its code', async () => {
-    await accept(free('one'), free('two'))
+    await accept(free('one'))
     await settled('one', DELIVERED)
+    await accept(free('two'))
     await settled('two', DELIVERED)
     await store.recordVerdict('two', change('refused'))
     const wanted = { code: 'REDOX_NOT_DELIVERED' }
@@ -81,9 +82,10 @@ eachStore('verdicts', () => {
   })
 
   it('finds a message by the tags of its settlement, also after it was sent again and moved its state', async () => {
-    await accept(free('one', { tags: ['own'] }), free('two'))
+    await accept(free('one', { tags: ['own'] }))
     const found = async (tag: string): Promise<string[]> => idsOf(await store.find({ tag, limit: 9 }))
     await settled('one', { ...DELIVERED, tags: ['log-1', 'own'] })
+    await accept(free('two'))
     await settled('two', { ...PARKED, tags: ['log-2'] })
     await store.applyAction('one', 'resend', by)
     await settled('one', later(START), START + 6)
