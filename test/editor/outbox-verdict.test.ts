@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { typed } from '../lib/client'
 import { eventually } from '../lib/eventually'
-import { askToSendAgain, checkLooks, details, filter, line, search, tab, useOutbox } from './outbox'
-import { inEveryLook, showTab } from './tabs'
+import { askToSendAgain, details, filter, line, search, tab, useOutbox } from './outbox'
+import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
 const LOG = {
   ...{ id: 'outboxlog', type: 'redox-log', z: 'outboxtab', connection: 'outboxconfig', x: 700, y: 80 },
@@ -51,7 +51,10 @@ describe('verdicts in the outbox of the editor', function () {
       await line(page, id).click()
       await details(page).getByText(`log ${logId}`).waitFor()
     }
-    await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
+    await inEveryLook(editor, 'outbox', open, async () => {
+      await checkNothingIsCut(tab(page))
+      await checkContrast(tab(page), '.redox-outbox-refused', '.redox-tab-details dt', '.redox-tab-details dd')
+    })
     await filter(page, 'All').click()
     await search(page, logId!)
     await line(page, id).waitFor()
