@@ -53,7 +53,12 @@ describe('verdicts in the outbox of the editor', function () {
     }
     await inEveryLook(editor, 'outbox', open, async () => {
       await checkNothingIsCut(tab(page))
-      await checkContrast(tab(page), '.redox-outbox-refused', '.redox-tab-details dt', '.redox-tab-details dd')
+      await checkContrast(
+        tab(page),
+        '.redox-outbox-refused',
+        '.redox-tab-details dt',
+        '.redox-tab-details dd',
+      )
     })
     await filter(page, 'All').click()
     await search(page, logId!)
