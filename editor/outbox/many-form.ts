@@ -169,7 +169,7 @@ function riskOf(action: Action, { state, code }: MessageFilter): string {
   if (action === 'extend') return text('many.sendingLeft')
   if (action !== 'resend') return [text(`many.hint.${action}`), text('many.sendingLeft')].join(' ')
   if (state === 'delivered')
-    return text(code === 'REDOX_NOT_DELIVERED' ? 'many.refusedLater' : 'many.arrived')
+    return code === 'REDOX_NOT_DELIVERED' ? text('many.refusedLater') : text('many.arrived')
   if (code === 'REDOX_OUTCOME_UNKNOWN') return text('many.mayArriveTwice')
   return code === 'REDOX_OTHER_ACCOUNT' ? text('many.unknownLeft') : text('many.riskyLeft')
 }

@@ -1,4 +1,4 @@
-/** What a destination did with a delivered message, in the outbox tab, with the sandbox as Redox and the destination. */
+/** Verdicts about delivered messages in the outbox tab, with the sandbox as Redox and the destination. */
 import assert from 'node:assert/strict'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { typed } from '../lib/client'

@@ -8,7 +8,6 @@ import { asRedoxError } from '../../../src/queue/as-redox-error'
 import { UUID } from '../../../src/shared/formats'
 import type { Connection } from '../connection/connection'
 import type { Table } from '../fields/types'
-import type { Outbox } from '../queue/outbox'
 import { migrated } from '../runtime/migrations'
 import { forCatchOfFollower } from './catch-error'
 import { completeMessage, withProperties } from './complete-message'
@@ -78,17 +77,17 @@ class LogFollower {
     try {
       const { ids, minutes } = await this.#inputs(msg)
       this.#followed.set(msg, ids)
-      const { environment, platform, outbox } = await this.#connection()
       if (isFull) {
-        this.#record(outbox, msg, idsOnly(ids))
+        this.#record(msg, idsOnly(ids))
         throw tooMany(ids)
       }
+      const { environment, platform } = await this.#connection()
       entry.follow(environment)
       const watch = await platform.watch()
       const logs = await watch.follow(ids, { since, until: since + 60_000 * minutes, signal })
       const { deliveriesOf } = await import('../../../src/platform/deliveries.js')
       if (signal.aborted) return
-      this.#record(outbox, msg, logs)
+      this.#record(msg, logs)
       const deliveries = deliveriesOf(logs, msg)
       const redox = { ...(typeof msg.redox === 'object' ? msg.redox : {}), deliveries }
       entry.delivered(deliveries[0]?.logId ?? '')
@@ -123,12 +122,13 @@ class LogFollower {
    * the flow has to be told of a refused message also if the store cannot be written. The first failure in a row is
    * logged.
    */
-  #record(outbox: Outbox | undefined, { redox }: FlowMessage, logs: FollowedLog[]): void {
+  #record({ redox }: FlowMessage, logs: FollowedLog[]): void {
     const { outbox: known } = isObject(redox) ? redox : {}
     const { id } = isObject(known) ? known : {}
     // A flow may have put any text there, which must not get into the log.
-    if (outbox === undefined || typeof id !== 'string' || !UUID.test(id)) return
-    outbox.recordVerdict(id, logs).then(
+    if (typeof id !== 'string' || !UUID.test(id)) return
+    const recorded = this.#connection().then(({ outbox }) => outbox?.recordVerdict(id, logs))
+    recorded.then(
       () => (this.#isRecordFailureLogged = false),
       (error: unknown) => {
         if (!this.#isRecordFailureLogged) this.node.warn(notRecorded(id, error))
