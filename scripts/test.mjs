@@ -38,7 +38,7 @@ const EDITOR = [
   ['dialogs', 'durable', 'new-nodes', 'outbox-many'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'outbox-direct', 'preview', 'looks'],
-  ['outbox-accessibility', 'outbox-documents', 'outbox-look-up', 'outbox-try-now'],
+  ['outbox-accessibility', 'outbox-documents', 'outbox-look-up', 'outbox-try-now', 'outbox-verdict'],
 ]
 // Browser tests that are repeated with other editor versions. The remaining files test the inside of a dialog, which is
 // this package's own code and the same in every editor.

@@ -10,7 +10,7 @@ import { button } from '../tab/elements'
 import type { ContentView } from './content-view'
 import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, text } from './tab'
-import { logStatus } from './words'
+import { isRefusedLater, logStatus } from './words'
 
 /**
  * Callback after an action.
@@ -92,8 +92,11 @@ function hintsOf(action: Action, message: MessageDetails): string[] {
 }
 
 /** Returns the catalogue key of what happens if the message is sent again. */
-function riskOf({ arrival, environment, canLookUp, error }: MessageDetails): string {
+function riskOf(message: MessageDetails): string {
+  const { arrival, environment, canLookUp, error } = message
   if (arrival === undefined) return 'unreadable'
+  if (isRefusedLater(message)) return isAcceptedInPart(message) ? 'refusedInPart' : 'refusedLater'
+  if (message.state === 'delivered' && message.reason === 'accepted') return 'acceptedLater'
   if (arrival === 'yes') return 'arrived'
   if (arrival === 'in-part') return 'arrivedInPart'
   if (arrival === 'never-sent') return 'neverSent'
@@ -101,6 +104,10 @@ function riskOf({ arrival, environment, canLookUp, error }: MessageDetails): str
   if (environment === 'sandbox') return 'mayArriveTwiceSandbox'
   return canLookUp ? 'mayArriveTwiceLookUp' : 'mayArriveTwice'
 }
+
+/** Returns true if another destination of the message has accepted it. */
+const isAcceptedInPart = ({ verdict }: MessageDetails): boolean =>
+  verdict?.logs.some(({ status }) => status === 'succeeded') ?? false
 
 /** Codes of failures that may be over without a change of the message or of the connection. */
 const TEMPORARY: ReadonlySet<string> = new Set([

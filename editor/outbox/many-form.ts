@@ -168,7 +168,8 @@ const areSent = ({ state }: MessageFilter): boolean => state === undefined || st
 function riskOf(action: Action, { state, code }: MessageFilter): string {
   if (action === 'extend') return text('many.sendingLeft')
   if (action !== 'resend') return [text(`many.hint.${action}`), text('many.sendingLeft')].join(' ')
-  if (state === 'delivered') return text('many.arrived')
+  if (state === 'delivered')
+    return code === 'REDOX_NOT_DELIVERED' ? text('many.refusedLater') : text('many.arrived')
   if (code === 'REDOX_OUTCOME_UNKNOWN') return text('many.mayArriveTwice')
   return code === 'REDOX_OTHER_ACCOUNT' ? text('many.unknownLeft') : text('many.riskyLeft')
 }

@@ -2,19 +2,26 @@
 import type { IdentifiersResponse, MessageDetails, OutboxFile } from '../../src/shared/outbox-api'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
-import { destinationId, destinationName, shortId, userName } from './words'
+import { destinationId, destinationName, logStatus, shortId, userName } from './words'
 
 /** Returns the facts about the result of a message. */
-export function outcomeOf({ delivery, foundLogId, error, unreadable }: MessageDetails): HTMLElement {
+export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: MessageDetails): HTMLElement {
   return tab.facts([
     ['error', [error?.code, error?.message]],
     ['problem', [unreadable?.code, unreadable?.message]],
     ['status', delivery?.status ?? error?.cause.status],
     ['logIds', delivery?.logIds ?? error?.cause.logIds],
+    ['verdict', verdict?.logs.map(logText)],
+    ['verdictAt', verdict && time(verdict.at)],
     ['foundLog', foundLogId],
     ['locations', delivery?.locations],
   ])
 }
+
+const logText = (log: NonNullable<MessageDetails['verdict']>['logs'][number]): string =>
+  [`${text('lookUp.log', { id: log.logId })}: ${logStatus(log)}`, log.stage, log.code]
+    .filter(Boolean)
+    .join(' · ')
 
 /** @param identifiers document and order IDs; undefined if the user may not see them */
 export function aboutMessage(

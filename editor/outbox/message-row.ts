@@ -9,7 +9,7 @@ import { FOUND } from './look-up'
 import { actionButtons } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, may, notice, tab, text } from './tab'
-import { destinationId, destinationName, ICONS, shortId, stateText } from './words'
+import { destinationId, destinationName, iconOf, isRefusedLater, shortId, stateText } from './words'
 
 export interface MessageRowOptions {
   /** returns the admin route of the message with the given id */
@@ -76,7 +76,8 @@ export class MessageRow {
     const { id, state, operation, destination, reason, acceptedAt, attempts } = message
     const shown = stateText(state, reason)
     if (this.#state.textContent.trim() !== shown)
-      this.#state.replaceChildren(icon(ICONS[state]), element('span', '', shown))
+      this.#state.replaceChildren(icon(iconOf(message)), element('span', '', shown))
+    this.#state.classList.toggle('redox-outbox-refused', isRefusedLater(message))
     write(this.#operation, [operation, destinationName(destination)].filter(Boolean).join(' · '))
     this.#operation.title = destinationId(destination)
     const accepted = text('accepted', { age: age(acceptedAt) })

@@ -5,7 +5,9 @@ import type {
   LogCandidate,
   MessageFilter,
   MessageState,
+  MessageSummary,
 } from '../../src/shared/outbox-api'
+import type { Verdict } from '../../src/shared/values'
 import { time } from '../tab/formats'
 import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
@@ -83,6 +85,22 @@ export const shortId = (id: string): string => id.slice(0, 8)
 
 export const userName = (who: string): string => (who === 'anonymous' ? text('anonymous') : who)
 
+/** Returns true if the reason of a message says what its destinations did with it. */
+const isVerdict = (state: MessageState, reason: string | undefined): reason is Verdict =>
+  state === 'delivered' && VERDICTS.has(reason)
+
+const VERDICTS: ReadonlySet<string | undefined> = new Set<Verdict>([
+  ...(['accepted', 'REDOX_NOT_DELIVERED', 'REDOX_NOT_CONFIRMED'] as const),
+])
+
+/** Returns true if a destination refused the message after Redox had accepted it. */
+export const isRefusedLater = ({ state, reason }: Pick<MessageSummary, 'state' | 'reason'>): boolean =>
+  state === 'delivered' && reason === 'REDOX_NOT_DELIVERED'
+
+/** Returns the icon for the state of a message. */
+export const iconOf = (message: Pick<MessageSummary, 'state' | 'reason'>): string =>
+  isRefusedLater(message) ? 'exclamation-triangle' : ICONS[message.state]
+
 /**
  * Returns a text for the state of a message and its reason.
  * @param reason error code, or the action that ended the message
@@ -90,6 +108,7 @@ export const userName = (who: string): string => (who === 'anonymous' ? text('an
 export function stateText(state: MessageState, reason: string | undefined): string {
   const shown = text(`state.${state}`)
   if (reason === undefined) return shown
+  if (isVerdict(state, reason)) return text(`verdict.${reason}`)
   const isAction = reason === 'mark-delivered' || reason === 'discard'
   return isAction ? `${shown} · ${text(`decided.${reason}`)}` : `${shown}: ${sentenceOf(reason)}`
 }

@@ -83,16 +83,19 @@ async function outcomeOf(
 
 /** Returns Redox's response to a delivered message, or the error of the last attempt. */
 function lastAttempt(
-  { delivery, error, unknown, foundLogId }: AttemptRecord,
+  { delivery, verdict, error, unknown, foundLogId }: AttemptRecord,
   { state, attempts }: StoredMessage,
-): Pick<MessageOutcome, 'delivery' | 'foundLogId' | 'error'> {
+): Pick<MessageOutcome, 'delivery' | 'verdict' | 'foundLogId' | 'error'> {
   const isRetried = state === 'waiting' || state === 'sending'
   // After a person has sent the message again, the error of the earlier attempts is outdated.
   if (attempts === 0 && isRetried) return {}
   if (state === 'delivered' && delivery) {
     const { status, facts } = delivery
     const { logIds, locations, traceId } = facts
-    return { delivery: { status, logIds, locations, traceId } }
+    return {
+      delivery: { status, logIds, locations, traceId },
+      ...(verdict && { verdict: { at: new Date(verdict.at).toISOString(), logs: verdict.logs } }),
+    }
   }
   const found = state === 'delivered' && foundLogId !== undefined ? { foundLogId } : {}
   const failure = unknown ?? error

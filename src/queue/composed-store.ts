@@ -18,6 +18,7 @@ import type {
   Query,
   QueueStore,
   Settlement,
+  VerdictChange,
   MessageStatus,
   StoredMessage,
 } from './types'
@@ -69,6 +70,10 @@ export abstract class ComposedStore implements DeliveryStore {
 
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
     return this.queue.settle(id, holder, settlement, now)
+  }
+
+  recordVerdict(id: string, change: VerdictChange): Promise<boolean> {
+    return this.queue.recordVerdict(id, change)
   }
 
   nextDue(now: number, except: string[]): Promise<number | undefined> {

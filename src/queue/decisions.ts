@@ -28,7 +28,7 @@ export interface MessageCriteria {
   state?: MessageState
   /** name of the destination, exact match */
   destination?: string
-  /** id of a message, or a value by which it can be found: a DocumentID, the SHA-256 of a file, a `_msgid` */
+  /** id of a message, or a value by which it can be found: a DocumentID, the SHA-256 of a file, a `_msgid`, the ID of a log */
   search?: string
   /** earliest and latest time of acceptance by the wall clock (system time), both included */
   since?: number

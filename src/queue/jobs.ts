@@ -15,6 +15,7 @@ import { identifiersOf } from '../redox/identifiers'
 import { patientIdentityOf } from '../redox/patient-identity'
 import type { SendResult, UploadResult } from '../redox/client-types'
 import { yieldingChunks } from '../event-loop'
+import type { LogStatus } from '../shared/values'
 import { Seal } from './seal'
 import type { DeliveryStore, MessageOrder, NewMessage, MessageStatus, StoredMessage } from './types'
 
@@ -64,6 +65,22 @@ export interface StoredFailure {
   cause: RedoxErrorDetail
 }
 
+/** Facts of Redox's logs about a delivered message. Has no text of Redox or of a destination, which could name a patient. */
+export interface RecordedVerdict {
+  /** time of the last record, by the wall clock (system time), in milliseconds since 1970 */
+  at: number
+  logs: LogVerdict[]
+}
+
+/** Last known status of the delivery to one destination. */
+export interface LogVerdict {
+  logId: string
+  status: LogStatus
+  /** stage of a failed delivery, and code of the destination's answer, e.g. its HTTP status */
+  stage?: string
+  code?: string
+}
+
 /** Attempt record: the facts known about a job since its acceptance. Encrypted as `notes`. */
 export interface AttemptRecord {
   /** uploaded files, by the index of the file in the message */
@@ -73,6 +90,8 @@ export interface AttemptRecord {
   /** account that an operator allowed for the job, although it was accepted for another one */
   allowedAccount?: string
   delivery?: SendResult
+  /** what Redox's logs say that the destinations did with the message after `delivery` */
+  verdict?: RecordedVerdict
   /** error of the last attempt */
   error?: StoredFailure
   /** error of an attempt after which the message may have arrived; later errors do not replace it */
@@ -129,6 +148,14 @@ export class SealedStore {
    */
   async recordOf({ id, notes }: StoredMessage): Promise<AttemptRecord> {
     return notes ? ((await this.seal.decrypt(notes, notesPlace(id))) as AttemptRecord) : { uploaded: {} }
+  }
+
+  /** Returns the tags of the logs of Redox in an attempt record, by which people can find the job. */
+  logTags({ delivery, error, unknown }: AttemptRecord): string[] {
+    const logIds = [delivery?.facts.logIds, error?.cause.logIds, unknown?.cause.logIds].flatMap(
+      (ids) => ids ?? [],
+    )
+    return [...new Set(logIds)].map((id) => this.seal.nameFor(id))
   }
 
   sealRecord(id: string, notes: AttemptRecord): Promise<Buffer> {

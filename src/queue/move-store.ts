@@ -129,7 +129,7 @@ async function copyOf(
   const files: JobContent['files'] = []
   for (const file of content.files) files.push(file.kind === 'stored' ? await to.copyFile(file, from) : file)
   const sealed = await to.sealMessage({ ...content, files }, { ...message, order: orderOf(message) })
-  return { notes, copy: { ...message, ...sealed } }
+  return { notes, copy: { ...message, ...sealed, tags: [...sealed.tags, ...to.logTags(notes)] } }
 }
 
 /** Gives a message in the second store the status that it had in the first one. */

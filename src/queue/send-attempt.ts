@@ -100,7 +100,7 @@ export class SendAttempt {
       // The number of claimed messages limits their memory, so an accepted message never fails because others wait.
       const demand = { ...slotDemandOf(message), bytes: () => 0 }
       this.#notes.delivery = await client.inSlot(demand, options, (inSlot) => client.deliver(message, inSlot))
-      return { state: 'delivered', notes: await this.#sealed() }
+      return { state: 'delivered', ...(await this.#ended()) }
     } catch (thrown) {
       const error = asRedoxError(thrown)
       if (this.#isLost) throw error
@@ -186,7 +186,11 @@ export class SendAttempt {
 
   async #park(failure: StoredFailure): Promise<Settlement> {
     this.#notes.error = failure
-    return { state: 'parked', reason: failure.code, notes: await this.#sealed() }
+    return { state: 'parked', reason: failure.code, ...(await this.#ended()) }
+  }
+
+  async #ended(): Promise<{ notes: Buffer; tags: string[] }> {
+    return { notes: await this.#sealed(), tags: this.sealedStore.logTags(this.#notes) }
   }
 
   #sealed(): Promise<Buffer> {

@@ -16,6 +16,7 @@
  * - Attempt: the time from the claim to the settlement. `requestStarted`: a request was started and may have arrived.
  * - Deadline: no attempt begins after this time. Due: the next attempt may begin.
  * - Settlement: the new state of a job after an attempt.
+ * - Verdict: what the destinations did with a delivered job, by Redox's logs. The job stays delivered.
  * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNANNOUNCED_MS}.
  * - Content, notes: the accepted message, and the facts known since then (uploads, outcome). Sealed: encrypted with a
  *   key that the store does not have.
@@ -36,9 +37,10 @@ import {
 } from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { EqualCheck, EqualMessage } from './equal-message'
+import type { Settlement, VerdictChange } from './settlement'
 import type { StoreClock } from './store-clock'
 
-export { ACTIONS, STATES, type Action, type MessageState }
+export { ACTIONS, STATES, type Action, type MessageState, type Settlement, type VerdictChange }
 
 /**
  * Order in which messages to a destination are sent. `destination`: each one after all earlier ones; `patient`: each
@@ -82,7 +84,7 @@ export interface StoredMessage extends NewMessage {
   dueAt: number
   /** true: a request was started, and its outcome is not stored yet */
   requestStarted: boolean
-  /** stable code: reason why the job waits or is parked, or the action that ended it */
+  /** stable code: why the job waits or is parked, the action that ended it, or the verdict about a delivered job */
   reason?: string
   /** encrypted facts known so far (uploaded files, outcome) */
   notes?: Buffer
@@ -129,12 +131,6 @@ export interface Query extends Criteria {
   newestFirst?: boolean
   limit: number
 }
-
-/** Change of a job at the end of an attempt. Without `notes`, the stored attempt record remains unchanged. */
-export type Settlement =
-  | { state: 'waiting'; dueAt: number; reason: string; notes?: Buffer }
-  | { state: 'parked'; reason: string; notes: Buffer }
-  | { state: 'delivered'; notes: Buffer }
 
 /** Status of a message, in the fields that are kept when it is moved to another store. */
 export type MessageStatus = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'announced' | 'endedAt'>
@@ -254,6 +250,12 @@ export interface QueueStore {
    * Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once the promise resolves.
    */
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void>
+
+  /**
+   * Replaces reason and attempt record of a delivered message. Durable once the promise resolves.
+   * @returns false if the message is not delivered, or its attempt record has changed; nothing is changed then
+   */
+  recordVerdict(id: string, change: VerdictChange): Promise<boolean>
 
   /**
    * Returns the time when the next message will be due (`now` if one is due already), apart from destinations in

@@ -133,7 +133,7 @@ export interface StrandedStoreSummary {
 export interface MessageFilter {
   state?: MessageState
   destination?: string
-  /** id of a message, or a DocumentID, an order ID, the sha256 of a file or a `_msgid` */
+  /** id of a message, or a DocumentID, an order ID, the sha256 of a file, a `_msgid` or the ID of a log of Redox */
   search?: string
   /** earliest and latest time of acceptance, both included: ISO 8601, or milliseconds since 1970 */
   since?: string | number
@@ -167,7 +167,10 @@ export interface MessageSummary {
   /** earliest time at which a waiting message may be sent */
   dueAt?: string
   endedAt?: string
-  /** error code because of which the message waits or is parked, or the action that ended it */
+  /**
+   * error code because of which the message waits or is parked, the action that ended it, or the verdict about a
+   * delivered message: what its destinations did with it, by Redox's logs
+   */
   reason?: string
   /** id of the node that accepted the message */
   owner: string
@@ -202,6 +205,12 @@ export interface MessageOutcome {
   arrival: Arrival
   /** response of Redox to a delivered message */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
+  /** what Redox's logs say of a delivered message, if `redox-log` has followed it */
+  verdict?: {
+    /** time of the last record */
+    at: string
+    logs: { logId: string; status: LogStatus; stage?: string; code?: string }[]
+  }
   /** id of the log of Redox in which the user found the message who marked it as delivered */
   foundLogId?: string
   /** error of the last attempt */

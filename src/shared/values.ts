@@ -62,6 +62,12 @@ export type AuditedAction =
  */
 export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unknown'
 
+/**
+ * Verdict of Redox's logs about a delivered message: all its destinations accepted it, at least one refused it, or it is
+ * not known of all. The codes are those of the errors of redox-log.
+ */
+export type Verdict = 'accepted' | 'REDOX_NOT_DELIVERED' | 'REDOX_NOT_CONFIRMED'
+
 /** Store keys of the published example flows. They are public, so only connections to the sandbox accept them. */
 export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody, for the sandbox only'])
 

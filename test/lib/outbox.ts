@@ -53,7 +53,7 @@ export const flowTo = (
   },
   {
     ...{ id: 'outboxemitted', type: 'function', z: 'outboxtab', x: 540, y: 80, wires: [[]] },
-    func: "global.set('emitted', [...(global.get('emitted') || []), msg.redox.outbox.id])",
+    func: "global.set('emitted', [...(global.get('emitted') || []), msg.redox.outbox.id]); return msg",
   },
 ]
 
@@ -91,11 +91,13 @@ export class OutboxClient extends AdminClient {
    * Deploys the flow to a sandbox, with a user-level key of that sandbox.
    * @param settings properties of the connection
    * @param secrets credentials of the connection
+   * @param others further nodes of the flow; a redox-log node among them follows what the send node emits
    */
   async deploySandbox(
     { url, oauthKey, platform }: Pick<Sandbox, 'url' | 'oauthKey' | 'platform'>,
     settings: object = {},
     secrets: object = {},
+    others: Json[] = [],
   ): Promise<void> {
     const { key, organizationId, environmentIds } = platform
     const [flow, config, ...nodes] = flowTo(url, {
@@ -105,7 +107,11 @@ export class OutboxClient extends AdminClient {
     }) as Json[]
     const own = { privateKey: oauthKey.privateKey, platformPrivateKey: key.privateKey }
     const credentials = { ...config!['credentials'], ...own, ...secrets }
-    await this.deployFlows([flow!, { ...config, credentials }, ...nodes])
+    const follower = others.find(({ type }) => type === 'redox-log')
+    const wired = nodes.map((node) =>
+      follower && node['id'] === 'outboxemitted' ? { ...node, wires: [[follower['id']]] } : node,
+    )
+    await this.deployFlows([flow!, { ...config, credentials }, ...wired, ...others])
     await eventually('the outbox is open', async () => 'counts' in (await this.connection()))
   }
 

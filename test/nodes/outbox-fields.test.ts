@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { read } from '../docs/pages'
 import { startSandbox } from '../../src/sandbox'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { typed } from '../lib/client'
 import { eventually } from '../lib/eventually'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
@@ -86,12 +87,20 @@ describe('fields in the answers of the outbox', function () {
       fields.forEach((field) => seen.add(`one message.${field}`))
     }
 
-    const sandbox = await startSandbox({ faults: 'endpoint none 1x\nendpoint reset-after-accept' })
-    await admin.deploySandbox(sandbox, { storeOrder: 'none', ...NAMES })
-    await admin.accept({ documentId: 'doc-before' })
+    const faults = 'endpoint none 1x\nendpoint reset-after-accept'
+    const sandbox = await startSandbox({ faults, deliveries: 'delay 0\nany refuse' })
+    await admin.deploySandbox(sandbox, { storeOrder: 'none', ...NAMES }, {}, [
+      {
+        ...{ id: 'outboxlog', type: 'redox-log', z: 'outboxtab', connection: 'outboxconfig' },
+        ...{ ...typed({ logIds: 'redox.logIds' }, 'msg'), wires: [[]] },
+      },
+    ])
+    const followed = (await admin.accept({ documentId: 'doc-before' }))['id'] as string
+    await eventually('it has a verdict', async () => 'verdict' in (await admin.get(`messages/${followed}`)))
     const unknown = (await admin.accept({ documentId: 'doc-unknown' }))['id'] as string
     await admin.until(unknown, 'parked')
     await list()
+    await one(followed)
     await one(unknown)
     const lookedUp = await decided(`${at}/messages/${unknown}/look-up`, {})
     note('look-up', lookedUp)

@@ -2,7 +2,11 @@ import { setMaxListeners } from 'node:events'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import { configNodeOf } from '../connection/config-node'
-import type { LogWatch } from '../../../src/platform/log-watch'
+import { isObject } from '../../../src/message/json'
+import type { FollowedLog } from '../../../src/platform/log-watch'
+import { asRedoxError } from '../../../src/queue/as-redox-error'
+import { UUID } from '../../../src/shared/formats'
+import type { Connection } from '../connection/connection'
 import type { Table } from '../fields/types'
 import { migrated } from '../runtime/migrations'
 import { forCatchOfFollower } from './catch-error'
@@ -49,6 +53,7 @@ class LogFollower {
   /** messages that are followed, with their log ids as soon as these are known */
   readonly #followed = new Map<NodeMessageInFlow, string[]>()
   readonly #closing = new AbortController()
+  #isRecordFailureLogged = false
 
   constructor(
     private readonly RED: NodeAPI,
@@ -72,12 +77,18 @@ class LogFollower {
     try {
       const { ids, minutes } = await this.#inputs(msg)
       this.#followed.set(msg, ids)
-      if (isFull) throw tooMany(ids)
-      const watch = await this.#watch(entry.follow)
+      if (isFull) {
+        this.#record(msg, idsOnly(ids))
+        throw tooMany(ids)
+      }
+      const { environment, platform } = await this.#connection()
+      entry.follow(environment)
+      const watch = await platform.watch()
       const logs = await watch.follow(ids, { since, until: since + 60_000 * minutes, signal })
       const { deliveriesOf } = await import('../../../src/platform/deliveries.js')
-      const deliveries = deliveriesOf(logs, msg)
       if (signal.aborted) return
+      this.#record(msg, logs)
+      const deliveries = deliveriesOf(logs, msg)
       const redox = { ...(typeof msg.redox === 'object' ? msg.redox : {}), deliveries }
       entry.delivered(deliveries[0]?.logId ?? '')
       send(withProperties(this.RED, this.node, msg, { redox }))
@@ -100,12 +111,30 @@ class LogFollower {
     return { ids, minutes: minutesIn(settings.values.get('followMinutes')?.value) }
   }
 
-  async #watch(begin: (environment: string) => void): Promise<LogWatch> {
+  async #connection(): Promise<Connection> {
     const configNode = configNodeOf(this.RED, this.saved.connection)
     if (!configNode) throw missingConnection()
-    const { environment, platform } = await configNode.connection()
-    begin(environment)
-    return platform.watch()
+    return configNode.connection()
+  }
+
+  /**
+   * Records in the outbox what the logs say of a message. The message does not wait for it, and does not fail with it:
+   * the flow has to be told of a refused message also if the store cannot be written. The first failure in a row is
+   * logged.
+   */
+  #record({ redox }: FlowMessage, logs: FollowedLog[]): void {
+    const { outbox: known } = isObject(redox) ? redox : {}
+    const { id } = isObject(known) ? known : {}
+    // A flow may have put any text there, which must not get into the log.
+    if (typeof id !== 'string' || !UUID.test(id)) return
+    const recorded = this.#connection().then(({ outbox }) => outbox?.recordVerdict(id, logs))
+    recorded.then(
+      () => (this.#isRecordFailureLogged = false),
+      (error: unknown) => {
+        if (!this.#isRecordFailureLogged) this.node.warn(notRecorded(id, error))
+        this.#isRecordFailureLogged = true
+      },
+    )
   }
 
   close(): void {
@@ -147,6 +176,12 @@ const noIds = (): RedoxError =>
     'Log IDs are missing: the message has none, so its delivery cannot be followed. Answers to Data Model messages have ' +
       'log IDs; most answers of the FHIR API have none: look such a message up in the Redox dashboard.',
   )
+
+const idsOnly = (ids: string[]): FollowedLog[] => ids.map((id) => ({ id }))
+
+const notRecorded = (id: string, error: unknown): string =>
+  `The outbox does not show what the destination did with the message ${id}, because that could not be recorded ` +
+  `(${asRedoxError(error).code}).`
 
 const tooMany = (logIds: string[]): RedoxError =>
   new RedoxError(

@@ -10,6 +10,7 @@ import {
 } from '../../../src/queue/sender'
 import type { AcceptResult } from '../../../src/queue/duplicates'
 import type { SealedStore, Job } from '../../../src/queue/jobs'
+import type { FollowedLog } from '../../../src/platform/log-watch'
 import { replaceStore, openStore } from '../../../src/queue/open-store'
 import type { StoreLocation } from '../../../src/queue/store-location'
 import type { DeliveryStore } from '../../../src/queue/types'
@@ -27,8 +28,8 @@ export class Outbox {
   /** number of redox-config nodes that have the outbox open; can be two for a moment in a deploy */
   #users = 0
   #sendOptions: SendOptions | undefined
-  /** promises of messages that are being stored */
-  readonly #accepting = new Set<Promise<AcceptResult>>()
+  /** promises of messages that are being stored, and of verdicts that are being recorded */
+  readonly #writing = new Set<Promise<unknown>>()
   /** concurrency slots for preparing and storing messages */
   #intake: Semaphore | undefined
   #listener: SenderListener | undefined
@@ -111,12 +112,24 @@ export class Outbox {
    * @throws RedoxError REDOX_STORE_… if the message could not be stored, REDOX_DUPLICATE; nothing is sent then
    */
   async accept(job: Job): Promise<AcceptResult> {
-    const accepting = this.sender.accept(job, present(this.#sendOptions, 'the send options'))
-    this.#accepting.add(accepting)
+    return this.#write(this.sender.accept(job, present(this.#sendOptions, 'the send options')))
+  }
+
+  /**
+   * Records at a delivered message what Redox's logs say of it.
+   * @throws RedoxError REDOX_STORE_…
+   */
+  async recordVerdict(id: string, logs: readonly FollowedLog[]): Promise<void> {
+    const { recordVerdict } = await import('../../../src/queue/verdict.js')
+    await this.#write(recordVerdict(this.sealedStore, id, logs))
+  }
+
+  async #write<T>(writing: Promise<T>): Promise<T> {
+    this.#writing.add(writing)
     try {
-      return await accepting
+      return await writing
     } finally {
-      this.#accepting.delete(accepting)
+      this.#writing.delete(writing)
     }
   }
 
@@ -138,7 +151,7 @@ export class Outbox {
     }
     if (this.#users > 0) return
     await this.sender.idle()
-    await Promise.allSettled(this.#accepting)
+    await Promise.allSettled(this.#writing)
     if (this.#users > 0 || closing.has(this.place)) return
     open.delete(this.place)
     const closed = this.sender

@@ -4,7 +4,7 @@ import type { Acceptance } from './acceptance'
 import type { LevelDatabase } from './database'
 import { messageLost } from './errors'
 import { digits } from './identity'
-import { escaped, json, KEY, put } from './keys'
+import { bytes, escaped, json, KEY, put } from './keys'
 import { sortByAcceptance, withoutLease, type LevelRow } from './rows'
 
 /** Messages that a claim looks for. */
@@ -80,8 +80,16 @@ export class Leases {
       const row = this.#leased(id, holder)
       const { reason: _reason, ...kept } = withoutLease(row)
       const ended = change.state === 'waiting' ? {} : { endedAt: now, announced: false }
-      const next = { ...kept, ...change, ...ended, requestStarted: false, attempts: row.attempts + 1 }
-      await this.database.move([[row, next]], notes ? [put(KEY.notes(id), notes)] : [])
+      const added = change.state === 'waiting' ? [] : (change.tags ?? [])
+      const tags = [...new Set([...row.tags, ...added])]
+      const next = { ...kept, ...change, ...ended, tags, requestStarted: false, attempts: row.attempts + 1 }
+      await this.database.move(
+        [[row, next]],
+        [
+          ...(notes ? [put(KEY.notes(id), notes)] : []),
+          ...added.map((tag) => put(KEY.tag(tag, row.sequence), bytes(id))),
+        ],
+      )
       onSettled()
     })
   }

@@ -1,9 +1,10 @@
 import type { EqualCheck, EqualMessage } from '../equal-message'
 import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/rate-limiter'
-import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage } from '../types'
+import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage, VerdictChange } from '../types'
 import type { Acceptance } from './acceptance'
 import type { Announcements } from './announcements'
 import type { LevelDatabase } from './database'
+import { KEY, put } from './keys'
 import type { Leases } from './leases'
 import type { Retention } from './retention'
 import { UNTRIED } from './rows'
@@ -62,6 +63,16 @@ export class LevelQueue implements QueueStore {
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
     const onSettled = (): void => this.parts.announcements.endLease(id)
     return this.parts.leases.settle({ id, holder, now, onSettled }, settlement)
+  }
+
+  recordVerdict(id: string, { reason, notes, seen }: VerdictChange): Promise<boolean> {
+    return this.database.durably(async () => {
+      const row = await this.database.reader.row(id)
+      const known = await this.database.reader.get(KEY.notes(id))
+      if (row?.state !== 'delivered' || !known?.equals(seen)) return false
+      await this.database.move([[row, { ...row, reason }]], [put(KEY.notes(id), notes)])
+      return true
+    })
   }
 
   nextDue(now: number, except: string[]): Promise<number | undefined> {

@@ -11,6 +11,7 @@ import {
   type QueueStore,
   type Settlement,
   type StoredMessage,
+  type VerdictChange,
 } from '../types'
 import type { DatabaseClock } from './clock'
 import type { DatabaseConnection } from './connection'
@@ -103,13 +104,23 @@ export class PostgresQueue implements QueueStore {
     const reason = state === 'delivered' ? null : settlement.reason
     const dueAt = state === 'waiting' ? settlement.dueAt : null
     const endedAt = state === 'waiting' ? null : now
+    const tags = state === 'waiting' ? [] : (settlement.tags ?? [])
     await this.#change(
       id,
       holder,
       `state = $4, reason = $5, due_at = coalesce($6, due_at), notes = coalesce($7, notes), ended_at = $8,
-       attempts = attempts + 1, begun = false, holder = NULL, held_until = NULL`,
-      [state, reason, dueAt, notes ?? null, endedAt],
+       tags = tags || array(SELECT unnest($9::text[]) EXCEPT SELECT unnest(tags)), attempts = attempts + 1, begun = false, holder = NULL, held_until = NULL`,
+      [state, reason, dueAt, notes ?? null, endedAt, tags],
     )
+  }
+
+  async recordVerdict(id: string, { reason, notes, seen }: VerdictChange): Promise<boolean> {
+    const changed = await this.connection.ask(
+      `UPDATE redox.message SET reason = $3, notes = $4
+       WHERE queue = $1 AND id = $2 AND state = 'delivered' AND notes = $5 RETURNING id`,
+      [id, reason, notes, seen],
+    )
+    return changed.length > 0
   }
 
   /**

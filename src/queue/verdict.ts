@@ -1,0 +1,68 @@
+/** Verdicts about delivered messages: read from Redox's logs, and recorded at the message. */
+import { RedoxError } from '../errors'
+import type { FollowedLog } from '../platform/log-watch'
+import type { Verdict } from '../shared/values'
+import type { LogVerdict, RecordedVerdict, SealedStore } from './jobs'
+import { toWallTime } from './store-clock'
+
+/** Number of times that a verdict is recorded again because another one was recorded at the same moment. */
+const TRIES = 5
+
+/**
+ * Records at a message what Redox's logs say of it. The message stays delivered, and nothing is sent. Logs that do not
+ * belong to its last delivery are left out: a person may have sent the message again since then.
+ * @throws RedoxError REDOX_STORE_LOST if the message is no longer stored; REDOX_STORE_…
+ */
+export async function recordVerdict(
+  sealedStore: SealedStore,
+  id: string,
+  followed: readonly FollowedLog[],
+): Promise<void> {
+  const { store } = sealedStore
+  for (let tries = 0; tries < TRIES; tries++) {
+    const [message] = await store.find({ id, limit: 1 })
+    if (message === undefined) throw gone()
+    const record = await sealedStore.recordOf(message)
+    const logIds = record.delivery?.facts.logIds ?? []
+    const found = followed.filter((log) => logIds.includes(log.id)).map(logVerdict)
+    if (message.state !== 'delivered' || message.notes === undefined || found.length === 0) return
+    const logs = merged(record.verdict, found)
+    const verdict = { at: toWallTime(store.clock, store.clock.now()), logs }
+    const notes = await sealedStore.sealRecord(id, { ...record, verdict })
+    const change = { reason: verdictOf(logIds, logs), notes, seen: message.notes }
+    if (await store.recordVerdict(id, change)) return
+  }
+  throw new RedoxError('REDOX_STORE_LOST', 'Message was changed again and again by others.')
+}
+
+function logVerdict({ id, log }: FollowedLog): LogVerdict {
+  const { stage, code } = log?.failure ?? {}
+  return {
+    ...{ logId: id, status: log?.status ?? 'unknown' },
+    ...(stage !== undefined && { stage }),
+    ...(code !== undefined && { code }),
+  }
+}
+
+const FINAL: ReadonlySet<string> = new Set<LogVerdict['status']>(['succeeded', 'failed', 'filtered'])
+
+/** Returns the last known status of each log. A status that is not final does not replace one that is. */
+function merged(
+  { logs: known }: Pick<RecordedVerdict, 'logs'> = { logs: [] },
+  found: LogVerdict[],
+): LogVerdict[] {
+  const byId = new Map(known.map((log) => [log.logId, log]))
+  for (const log of found)
+    if (FINAL.has(log.status) || !FINAL.has(byId.get(log.logId)?.status ?? '')) byId.set(log.logId, log)
+  return [...byId.values()]
+}
+
+/** @param logIds all logs of the delivery; one without a known status is not confirmed */
+function verdictOf(logIds: readonly string[], logs: readonly LogVerdict[]): Verdict {
+  if (logs.some(({ status }) => status === 'failed' || status === 'filtered')) return 'REDOX_NOT_DELIVERED'
+  const accepted = new Set(logs.flatMap(({ logId, status }) => (status === 'succeeded' ? [logId] : [])))
+  return logIds.every((id) => accepted.has(id)) ? 'accepted' : 'REDOX_NOT_CONFIRMED'
+}
+
+const gone = (): RedoxError =>
+  new RedoxError('REDOX_STORE_LOST', 'Message is no longer in the outbox of the connection.')

@@ -1,0 +1,99 @@
+/** Verdicts of redox-log at the messages of the outbox, with the sandbox as Redox and the destinations. */
+import assert from 'node:assert/strict'
+import { startSandbox, type Sandbox } from '../../src/sandbox'
+import type { GuardedNodeRed } from '../lib/admin'
+import { typed } from '../lib/client'
+import { eventually } from '../lib/eventually'
+import { OUTBOX_PATIENT, type Json } from '../lib/outbox'
+import { AT, clientsOf, startOutbox, type User, type Users } from './outbox-support'
+
+const REFUSED = 'REDOX_NOT_DELIVERED'
+
+describe('verdicts in the outbox', function () {
+  this.timeout(60_000)
+  let sandbox: Sandbox
+  let nodeRed: GuardedNodeRed<User>
+  let users: Users
+  let number = 0
+
+  before(async () => {
+    sandbox = await startSandbox()
+    nodeRed = await startOutbox()
+    users = clientsOf(nodeRed)
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await sandbox?.close()
+  })
+
+  /** Deploys a connection to the sandbox with a delivery plan, and a redox-log node behind its send node. */
+  async function deploy(deliveries: string, log: object = {}): Promise<void> {
+    const { url } = await sandbox.openListener('', undefined, deliveries)
+    await users.admin.deploySandbox({ ...sandbox, url }, { storeOrder: 'none' }, {}, [
+      {
+        ...{ id: 'outboxlog', type: 'redox-log', z: 'outboxtab', connection: 'outboxconfig', x: 700, y: 80 },
+        ...{ ...typed({ logIds: 'redox.logIds' }, 'msg'), wires: [['outboxtold']], ...log },
+      },
+      {
+        ...{ id: 'outboxcatch', type: 'catch', z: 'outboxtab', scope: ['outboxlog'], x: 700, y: 140 },
+        wires: [['outboxtold']],
+      },
+      {
+        ...{ id: 'outboxtold', type: 'function', z: 'outboxtab', x: 900, y: 80, wires: [[]] },
+        func: "global.set('told', [...(global.get('told') || []), msg.error ? msg.error.code : 'emitted'])",
+      },
+    ])
+  }
+  const accept = (): Promise<Json> => users.admin.accept({ documentId: `verdict-${++number}` })
+  /** Waits until the message has the verdict, and returns the message. */
+  async function judged(id: string, reason: string): Promise<Json> {
+    let found: Json = {}
+    await eventually(`${id} is ${reason}`, async () => {
+      found = await users.reader.get(`messages/${id}`)
+      return found['reason'] === reason
+    })
+    return found
+  }
+  const listed = (query: string): Promise<string[]> =>
+    users.reader.messages(query).then((messages) => messages.map(({ id }) => id as string))
+
+  it('shows what a destination refused, in the list and the details, over a restart, until it is sent again', async () => {
+    await deploy('delay 0\nany refuse')
+    const { id } = await accept()
+    const found = await judged(id, REFUSED)
+    const { logs } = found['verdict'] as { logs: Json[] }
+    assert.deepEqual([found['state'], found['arrival']], ['delivered', 'yes'])
+    assert.deepEqual(
+      logs.map(({ logId, status }) => [logId, status]),
+      (found['delivery'] as { logIds: string[] }).logIds.map((logId) => [logId, 'failed']),
+    )
+    assert.deepEqual(
+      Object.keys(logs[0]!).filter((name) => !['logId', 'status', 'stage', 'code'].includes(name)),
+      [],
+    )
+    const whole = JSON.stringify(found)
+    assert.deepEqual(
+      Object.values(OUTBOX_PATIENT).filter((value) => whole.includes(value)),
+      [],
+    )
+    assert.deepEqual(await listed(`state=delivered&code=${REFUSED}`), [id])
+    assert.deepEqual(await listed(`search=${logs[0]!['logId']}`), [id])
+    // The store is closed and opened again.
+    await deploy('delay 0')
+    const { reason, verdict } = await users.reader.get(`messages/${id}`)
+    assert.deepEqual([reason, verdict], [REFUSED, found['verdict']])
+    // The connection now goes to another port of the sandbox, which counts as another account.
+    const decision = { action: 'resend', reason: 'mended', otherAccount: true }
+    assert.equal((await users.decider.post(`${AT}/messages/${id}`, decision)).status, 204)
+    const again = await judged(id, 'accepted')
+    assert.notDeepEqual((again['verdict'] as { logs: Json[] }).logs[0]!['logId'], logs[0]!['logId'])
+    assert.deepEqual(await listed(`state=delivered&code=${REFUSED}`), [])
+  })
+
+  it('shows what was not confirmed in time', async () => {
+    await deploy('delay 600', { followMinutes: '0.02' })
+    const { id } = await accept()
+    const { verdict } = await judged(id, 'REDOX_NOT_CONFIRMED')
+    assert.equal((verdict as { logs: Json[] }).logs[0]!['status'], 'pending')
+  })
+})
