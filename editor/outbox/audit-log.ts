@@ -54,7 +54,7 @@ export class AuditLog {
     const begin = [time(at), userName(who), text(`recorded.${action}`)].join(' · ')
     const words = action === 'extend' ? withLocalTime(reason) : reason
     const about = action === 'begin-new' ? subject : this.#linkTo(subject)
-    item.append(`${begin} · `, about, ` · ${words}`)
+    item.append(`${begin} · `, about, words === '' ? '' : ` · ${words}`)
     return item
   }
 

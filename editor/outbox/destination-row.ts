@@ -3,6 +3,7 @@ import { button, element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { askReason } from './reason-form'
 import { may, text } from './tab'
+import { tryNowButton } from './try-now-button'
 import { destinationId, destinationName, sentenceOf, shortId } from './words'
 
 /** Data of a destination that a row shows. */
@@ -22,7 +23,7 @@ export class DestinationRow {
   readonly #stopped = element('div', 'redox-tab-small redox-outbox-stopped')
   readonly #small = element('div', 'redox-tab-small')
   readonly #toggle = button('', () => this.#askToToggle())
-  readonly #tryNow = button(text('destination.try-now'), () => this.#ask('try-now', this.#tryNow))
+  readonly #tryNow: HTMLElement
   #isPaused = false
 
   constructor(
@@ -33,6 +34,9 @@ export class DestinationRow {
     this.#name.title = destinationId(destination)
     this.#name.type = 'button'
     this.#name.addEventListener('click', () => options.onChoose(destination))
+    this.#tryNow = tryNowButton(text('destination.try-now'), this.item, () =>
+      options.onPause({ destination, action: 'try-now' }),
+    )
     const about = element('div')
     const line = element('div', 'redox-outbox-destination-line')
     about.append(this.#name, this.#stopped, this.#small)
@@ -41,13 +45,9 @@ export class DestinationRow {
   }
 
   #askToToggle(): void {
-    this.#ask(this.#isPaused ? 'resume' : 'pause', this.#toggle)
-  }
-
-  #ask(action: 'pause' | 'resume' | 'try-now', opener: HTMLElement): void {
+    const action = this.#isPaused ? 'resume' : 'pause'
     askReason({
-      ...{ place: this.item, opener },
-      ...(action === 'try-now' && { hint: text('destination.tryNowHint') }),
+      ...{ place: this.item, opener: this.#toggle },
       submit: text(`destination.${action}`),
       decide: (reason) => this.options.onPause({ destination: this.destination, action, reason }),
     })

@@ -350,7 +350,8 @@ export interface TryNowRequest {
   /** undefined: all destinations */
   destination?: string
   action: 'try-now'
-  reason: string
+  /** optional, because the command changes no message */
+  reason?: string
 }
 
 export interface TryNowResponse {
@@ -396,5 +397,6 @@ export interface AuditLineSummary {
   action: AuditedAction
   /** id of a message, a destination (`*`: all), or the name of a store */
   subject: string
+  /** '' for `try-now` without a reason */
   reason: string
 }
