@@ -8,6 +8,8 @@ import { tryNowButton } from './try-now-button'
 interface DestinationListOptions {
   onChoose: (destination: string) => void
   onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
+  /** shows the message with the given id */
+  onShow: (id: string) => void
   onFocusLost: () => void
 }
 

@@ -3,6 +3,7 @@ import { button, element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { askReason } from './reason-form'
 import { may, text } from './tab'
+import { textButton } from './text-button'
 import { tryNowButton } from './try-now-button'
 import { destinationId, destinationName, sentenceOf, shortId } from './words'
 
@@ -15,6 +16,8 @@ export type ShownDestination = Pick<
 interface DestinationOptions {
   onChoose: (destination: string) => void
   onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
+  /** shows the message with the given id */
+  onShow: (id: string) => void
 }
 
 export class DestinationRow {
@@ -84,7 +87,10 @@ export class DestinationRow {
       blockedBy &&
       text('destination.blocked', { id: shortId(blockedBy.id), reason: sentenceOf(blockedBy.reason) })
     const why = isPaused ? text('destination.paused') : (blocked ?? patients ?? '')
+    // An unchanged text keeps its element, because its button may have the focus.
     if (this.#stopped.textContent === why) return
-    this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), why]))
+    const isMessage = blockedBy && why === blocked
+    const said = isMessage ? textButton(why, () => this.options.onShow(blockedBy.id)) : why
+    this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), said]))
   }
 }
