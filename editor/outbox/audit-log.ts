@@ -3,6 +3,7 @@ import { button, element, folded } from '../tab/elements'
 import { time } from '../tab/formats'
 import { queryOf } from '../tab/request'
 import { ask, notice, text } from './tab'
+import { textButton } from './text-button'
 import { destinationName, shortId, userName } from './words'
 
 const PAGE = 50
@@ -54,19 +55,16 @@ export class AuditLog {
     const begin = [time(at), userName(who), text(`recorded.${action}`)].join(' · ')
     const words = action === 'extend' ? withLocalTime(reason) : reason
     const about = action === 'begin-new' ? subject : this.#linkTo(subject)
-    item.append(`${begin} · `, about, ` · ${words}`)
+    item.append(`${begin} · `, about, words === '' ? '' : ` · ${words}`)
     return item
   }
 
   #linkTo(subject: string): HTMLElement {
     const isDestination = subject.includes(' ')
     const label = isDestination ? destinationName(subject) : shortId(subject)
-    const link = element('button', 'redox-outbox-link', label)
-    link.type = 'button'
-    link.addEventListener('click', () =>
+    return textButton(label, () =>
       this.onSubject(isDestination ? { destination: subject } : { search: subject }),
     )
-    return link
   }
 }
 

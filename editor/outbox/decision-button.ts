@@ -63,20 +63,6 @@ export function decisionButton(
   return opener
 }
 
-/** Returns the button that tries the destination of a waiting message now: a message cannot overtake another one. */
-export function tryNowButton({ message, place, onTryNow }: MessageActions): HTMLElement {
-  const { destination } = message
-  const opener = button(text('destination.tryItNow'), () =>
-    askReason({
-      ...{ place, opener },
-      hint: text('destination.tryNowHint'),
-      submit: text('destination.tryItNow'),
-      decide: (reason) => onTryNow({ destination, action: 'try-now', reason }),
-    }),
-  )
-  return opener
-}
-
 /** Returns what an action entails for a message, in sentences that users read before they decide. */
 function hintsOf(action: Action, message: MessageDetails): string[] {
   if (action === 'resend') return [text(`risk.${riskOf(message)}`), otherAccount(message)].filter(Boolean)

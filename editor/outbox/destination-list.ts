@@ -1,13 +1,15 @@
 import type { ConnectionSummary, PauseRequest, TryNowRequest } from '../../src/shared/outbox-api'
-import { button, element, folded, write, type Folded } from '../tab/elements'
+import { element, folded, write, type Folded } from '../tab/elements'
 import { DestinationRow, type ShownDestination } from './destination-row'
 import { KeyedRows } from './keyed-rows'
-import { askReason } from './reason-form'
 import { may, text } from './tab'
+import { tryNowButton } from './try-now-button'
 
 interface DestinationListOptions {
   onChoose: (destination: string) => void
   onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
+  /** shows the message with the given id */
+  onShow: (id: string) => void
   onFocusLost: () => void
 }
 
@@ -18,26 +20,15 @@ export class DestinationList {
   readonly #forAll = element('div')
 
   constructor(private readonly options: DestinationListOptions) {
-    this.#forAll.append(this.#tryAllNow())
+    this.#forAll.append(
+      tryNowButton(text('destination.tryAllNow'), this.#forAll, () => options.onPause({ action: 'try-now' })),
+    )
     this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#forAll, this.#items)
     this.#rows = new KeyedRows(options.onFocusLost)
     this.block.open = true
     // Makes the list focusable, so that it can be scrolled with the keyboard.
     this.#items.tabIndex = 0
     this.#items.setAttribute('aria-label', text('destinationList'))
-  }
-
-  /** Returns the button that ends the wait of all destinations, e.g. after an outage of Redox. */
-  #tryAllNow(): HTMLElement {
-    const opener = button(text('destination.tryAllNow'), () =>
-      askReason({
-        ...{ place: this.#forAll, opener },
-        hint: text('destination.tryNowHint'),
-        submit: text('destination.tryAllNow'),
-        decide: (reason) => this.options.onPause({ action: 'try-now', reason }),
-      }),
-    )
-    return opener
   }
 
   get block(): HTMLDetailsElement {

@@ -3,6 +3,8 @@ import { button, element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { askReason } from './reason-form'
 import { may, text } from './tab'
+import { textButton } from './text-button'
+import { tryNowButton } from './try-now-button'
 import { destinationId, destinationName, sentenceOf, shortId } from './words'
 
 /** Data of a destination that a row shows. */
@@ -14,6 +16,8 @@ export type ShownDestination = Pick<
 interface DestinationOptions {
   onChoose: (destination: string) => void
   onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
+  /** shows the message with the given id */
+  onShow: (id: string) => void
 }
 
 export class DestinationRow {
@@ -22,7 +26,7 @@ export class DestinationRow {
   readonly #stopped = element('div', 'redox-tab-small redox-outbox-stopped')
   readonly #small = element('div', 'redox-tab-small')
   readonly #toggle = button('', () => this.#askToToggle())
-  readonly #tryNow = button(text('destination.try-now'), () => this.#ask('try-now', this.#tryNow))
+  readonly #tryNow: HTMLElement
   #isPaused = false
 
   constructor(
@@ -33,6 +37,9 @@ export class DestinationRow {
     this.#name.title = destinationId(destination)
     this.#name.type = 'button'
     this.#name.addEventListener('click', () => options.onChoose(destination))
+    this.#tryNow = tryNowButton(text('destination.try-now'), this.item, () =>
+      options.onPause({ destination, action: 'try-now' }),
+    )
     const about = element('div')
     const line = element('div', 'redox-outbox-destination-line')
     about.append(this.#name, this.#stopped, this.#small)
@@ -41,13 +48,9 @@ export class DestinationRow {
   }
 
   #askToToggle(): void {
-    this.#ask(this.#isPaused ? 'resume' : 'pause', this.#toggle)
-  }
-
-  #ask(action: 'pause' | 'resume' | 'try-now', opener: HTMLElement): void {
+    const action = this.#isPaused ? 'resume' : 'pause'
     askReason({
-      ...{ place: this.item, opener },
-      ...(action === 'try-now' && { hint: text('destination.tryNowHint') }),
+      ...{ place: this.item, opener: this.#toggle },
       submit: text(`destination.${action}`),
       decide: (reason) => this.options.onPause({ destination: this.destination, action, reason }),
     })
@@ -84,7 +87,10 @@ export class DestinationRow {
       blockedBy &&
       text('destination.blocked', { id: shortId(blockedBy.id), reason: sentenceOf(blockedBy.reason) })
     const why = isPaused ? text('destination.paused') : (blocked ?? patients ?? '')
+    // An unchanged text keeps its element, because its button may have the focus.
     if (this.#stopped.textContent === why) return
-    this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), why]))
+    const isMessage = blockedBy && why === blocked
+    const said = isMessage ? textButton(why, () => this.options.onShow(blockedBy.id)) : why
+    this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), said]))
   }
 }

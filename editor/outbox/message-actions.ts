@@ -4,11 +4,12 @@ import { button, code, element } from '../tab/elements'
 import { safeFile } from '../tab/file-view'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
-import { decisionButton, tryNowButton, type MessageActions } from './decision-button'
+import { decisionButton, type MessageActions } from './decision-button'
 import { lookUpPart } from './look-up'
 import { askReason } from './reason-form'
 import { forgetRefusal, refuse } from './request-errors'
 import { ask, may, text } from './tab'
+import { tryNowButton } from './try-now-button'
 import { ACTIONS } from './words'
 
 const MAX_CHARACTERS = 100_000
@@ -18,13 +19,17 @@ export function actionButtons(given: MessageActions): HTMLElement {
   const buttons = element('div', 'redox-tab-buttons')
   const actions = may('write') ? ACTIONS[message.state] : []
   if (may('write') && message.canLookUp !== undefined) buttons.append(lookUpPart(given))
-  if (may('write') && message.state === 'waiting' && !message.paused) buttons.append(tryNowButton(given))
+  if (may('write') && message.state === 'waiting' && !message.paused) buttons.append(tryItNow(given))
   buttons.append(...actions.map((action) => decisionButton(given, action)))
   if (RED.nodes.node(message.owner))
     buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))
   if (may('content')) buttons.append(contentButton(given), ...fileButtons(given))
   return buttons
 }
+
+/** Returns the button that tries the destination of a waiting message now: a message cannot overtake another one. */
+const tryItNow = ({ message: { destination }, place, onTryNow }: MessageActions): HTMLElement =>
+  tryNowButton(text('destination.tryItNow'), place, () => onTryNow({ destination, action: 'try-now' }))
 
 function contentButton(given: MessageActions): HTMLElement {
   const { view, route } = given

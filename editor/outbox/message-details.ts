@@ -2,6 +2,7 @@
 import type { IdentifiersResponse, MessageDetails, OutboxFile } from '../../src/shared/outbox-api'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
+import { textButton } from './text-button'
 import { destinationId, destinationName, logStatus, shortId, userName } from './words'
 
 /** Returns the facts about the result of a message. */
@@ -56,11 +57,24 @@ const fileText = ({ kind, contentType, size: bytes, sha256 }: OutboxFile): strin
     .filter(Boolean)
     .join(' · ')
 
-/** Returns a text about the time of the next attempt for a waiting message; '' for messages in other states. */
-export function whatNext({ state, paused, waitsBehind, dueAt, attempts }: MessageDetails): string {
+/**
+ * Shows when the next attempt of a waiting message is, or for which message it waits; nothing for messages in other
+ * states. An unchanged text keeps its element, because its button may have the focus.
+ */
+export function tellNext(place: HTMLElement, message: MessageDetails, onShow: (id: string) => void): void {
+  const said = whatNext(message)
+  const { waitsBehind = '' } = message
+  place.hidden = said === ''
+  if (place.textContent === said) return
+  place.replaceChildren(said === behind(waitsBehind) ? textButton(said, () => onShow(waitsBehind)) : said)
+}
+
+function whatNext({ state, paused, waitsBehind, dueAt, attempts }: MessageDetails): string {
   if (state !== 'waiting') return ''
   if (paused) return text('next.paused')
-  if (waitsBehind) return text('next.behind', { id: shortId(waitsBehind) })
+  if (waitsBehind) return behind(waitsBehind)
   if (dueAt && Date.parse(dueAt) > Date.now()) return text('next.due', { at: time(dueAt) })
   return attempts > 0 ? text('next.now') : text('next.soon')
 }
+
+const behind = (id: string): string => text('next.behind', { id: shortId(id) })

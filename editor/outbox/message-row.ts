@@ -7,7 +7,7 @@ import { ContentView } from './content-view'
 import type { OnDecided, OnTryNow } from './decision-button'
 import { FOUND } from './look-up'
 import { actionButtons } from './message-actions'
-import { aboutMessage, outcomeOf, whatNext } from './message-details'
+import { aboutMessage, outcomeOf, tellNext } from './message-details'
 import { ask, may, notice, tab, text } from './tab'
 import { destinationId, destinationName, iconOf, isRefusedLater, shortId, stateText } from './words'
 
@@ -16,6 +16,8 @@ export interface MessageRowOptions {
   routeOf: (id: string) => string
   onDecided: OnDecided
   onTryNow: OnTryNow
+  /** shows the message with the given id in place of the list */
+  onShow: (id: string) => void
 }
 
 /** Elements of an open message's details, from top to bottom. */
@@ -119,8 +121,7 @@ export class MessageRow {
   #show(place: HTMLElement, whole: MessageDetails): void {
     const old = this.#details
     const next = old?.next ?? element('p', 'redox-outbox-next')
-    write(next, whatNext(whole))
-    next.hidden = next.textContent === ''
+    tellNext(next, whole, this.options.onShow)
     const detailsJson = JSON.stringify([whole, this.#identifiers])
     if (old && detailsJson === this.#knownDetails) return
     this.#knownDetails = detailsJson

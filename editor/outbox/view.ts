@@ -84,12 +84,14 @@ export class OutboxView {
     routeOf: (id) => `${this.#route}/messages/${encodeURIComponent(id)}`,
     onDecided: (...args) => this.#decided(...args),
     onTryNow: (request) => this.#pause(request),
+    onShow: (id) => this.#showSubject({ search: id }),
     onMore: () => this.#want({ pages: this.#wanted.pages + 1 }),
   })
   readonly #destinations = new DestinationList({
     onChoose: (destination) =>
       this.#want({ destination: destination === this.#wanted.destination ? '' : destination }),
     onPause: (request) => this.#pause(request),
+    onShow: (id) => this.#showSubject({ search: id }),
     onFocusLost: () => this.#messages.focus(),
   })
   readonly #refresh: () => void

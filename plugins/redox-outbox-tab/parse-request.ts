@@ -1,6 +1,6 @@
 /** Schemas for the queries and bodies of the outbox's admin routes. Error texts never repeat data of the request. */
 import { z } from 'zod'
-import { destination, FILTER, reason } from '../../nodes/lib/queue/request-schemas'
+import { destination, FILTER, optionalReason, reason } from '../../nodes/lib/queue/request-schemas'
 import { MOST_HOURS } from '../../src/queue/decisions'
 import { ACTIONS, STATES } from '../../src/queue/types'
 import { AdminRefusal } from './refusal'
@@ -57,7 +57,11 @@ const SCHEMAS = {
   destinations: z.discriminatedUnion('action', [
     z.strictObject({ action: z.literal('pause'), destination, reason }),
     z.strictObject({ action: z.literal('resume'), destination, reason }),
-    z.strictObject({ action: z.literal('try-now'), destination: destination.optional(), reason }),
+    z.strictObject({
+      action: z.literal('try-now'),
+      destination: destination.optional(),
+      reason: optionalReason,
+    }),
   ]),
   stranded: z.discriminatedUnion('action', [
     z.strictObject({
@@ -96,7 +100,7 @@ const USAGE: Record<keyof Schemas, string> = {
     `"limit": the most to decide on at once, "after": the "next" of the previous answer }${OTHER_ACCOUNT}`,
   destinations:
     'Send application/json: { "destination", "action": "pause", "resume" or "try-now", "reason": up to 200 characters, on ' +
-    'one line }. With "try-now", no destination means all.',
+    'one line }. With "try-now", no destination means all, and the reason is optional.',
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
     'be read is renamed. Nothing is removed.',

@@ -359,7 +359,8 @@ export interface TryNowRequest {
   /** undefined: all destinations */
   destination?: string
   action: 'try-now'
-  reason: string
+  /** optional, because the command changes no message */
+  reason?: string
 }
 
 export interface TryNowResponse {
@@ -405,5 +406,6 @@ export interface AuditLineSummary {
   action: AuditedAction
   /** id of a message, a destination (`*`: all), or the name of a store */
   subject: string
+  /** '' for `try-now` without a reason */
   reason: string
 }

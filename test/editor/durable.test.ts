@@ -48,7 +48,7 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
     ['Store key is the published key of an example. Clear the field to get a new key.'],
   ],
   [{ storeKey: 'short', delivery: 'direct' }, [], []],
-  [{ store: 'postgresql', storeUrl: '' }, ['storeUrl'], ['Database URL is missing.']],
+  [{ store: 'postgresql', storeUrl: '' }, ['storeUrl'], ['No value for Database URL.']],
   [{ store: 'postgresql', storeUrl: 'postgresql://user:p%40ss@db.example:5432/redox' }, [], []],
   [{ store: 'postgresql', storeUrl: ' postgres://db.example/redox?sslmode=verify-full' }, [], []],
   [{ store: 'postgresql', storeUrl: '${REDOX_STORE_URL}' }, [], []],

@@ -70,6 +70,7 @@ describe('outbox in the editor', function () {
     // A retry of what waits behind the parked message would change nothing.
     assert.deepEqual(await destination.getByRole('button').filter({ visible: true }).allInnerTexts(), [
       `Data Model ${DESTINATION}`,
+      `Held back by the parked message ${refused.slice(0, 8)}: Redox or the destination rejected the message.`,
       'Pause',
     ])
     assert.match(await tab(page).locator('.red-ui-sidebar-header').innerText(), /Connection:\s+Hospital/)
@@ -98,7 +99,26 @@ describe('outbox in the editor', function () {
     await details(page)
       .getByText(`It waits behind ${refused.slice(0, 8)}.`)
       .waitFor()
+    await editor.screenshot('outbox-waits-behind')
     await tab(page).locator('.redox-tab-line').first().click()
+  })
+
+  it('shows the message for which others wait, by keyboard', async () => {
+    const sentences = [/^It waits behind /, /^Held back by the parked message /]
+    for (const name of sentences) {
+      await filter(page, 'Waiting').click()
+      await count(page, 2)
+      const waiting = tab(page).locator('.redox-tab-line').first()
+      await waiting.click()
+      await tab(page).getByRole('button', { name }).focus()
+      await page.keyboard.press('Enter')
+      await count(page, 1)
+      await line(page, refused).waitFor()
+      assert.equal(await tab(page).getByRole('searchbox').inputValue(), refused)
+      await editor.screenshot('outbox-shown-message')
+    }
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
+    await count(page, 4)
   })
 
   it('filters by state and destination, and finds a document id in every state', async () => {
@@ -382,8 +402,6 @@ describe('outbox in the editor', function () {
     const { id } = await client.accept({ documentId: 'doc-6' })
     const destination = tab(page).locator('.redox-outbox-destination')
     await destination.getByRole('button', { name: `Try now: Data Model ${DESTINATION}` }).click()
-    await destination.getByLabel('Reason').fill('line is back')
-    await destination.locator('form').getByRole('button', { name: 'Try now' }).click()
     await page.getByText('The waiting messages are tried now.').waitFor()
     await destination.getByRole('button', { name: `Pause: Data Model ${DESTINATION}` }).click()
     await destination.getByLabel('Reason').fill('maintenance')

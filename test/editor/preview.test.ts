@@ -149,7 +149,7 @@ describe('preview in the editor', function () {
     await cancel(page())
     await opened(page(), SENDER_FORM)
     await type(page(), 'patientId', '')
-    await rowOf(page(), 'patientId').getByText('Patient ID is missing.').waitFor()
+    await rowOf(page(), 'patientId').getByText('No value for Patient ID.').waitFor()
     await type(page(), 'patientId', 'typed-just-now')
     await rowOf(page(), 'patientId').locator('.redox-fault').waitFor({ state: 'detached' })
     const section = form(page()).locator('.redox-preview')

@@ -32,7 +32,7 @@ export const RIGHT: Record<string, Record<string, string>> = {
 }
 
 const missing = (label: string): string =>
-  `${label} is missing. Fill it in, or provide it in the section Data.`
+  `No value for ${label}. Fill it in, or provide it in the section Data.`
 const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API needs the slug, such as redox-fhir-sandbox.'
 const NOT_ID =
   'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Separate several IDs with commas.'
@@ -82,8 +82,8 @@ export const RULES: [
     'destination',
     '“redox” is the slug for uploads. It is not a destination.',
   ],
-  ['redox-fhir-result', { destination: '', ...DATA }, 'destination', 'Destination is missing.'],
-  ['redox-fhir-document', { destination: ' ' }, 'destination', 'Destination is missing.'],
+  ['redox-fhir-result', { destination: '', ...DATA }, 'destination', 'No value for Destination.'],
+  ['redox-fhir-document', { destination: ' ' }, 'destination', 'No value for Destination.'],
   ['redox-fhir-result', { destination: '${REDOX_SLUG}' }],
   [
     'redox-fhir-result',
@@ -134,7 +134,7 @@ export const RULES: [
     [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original document ID')],
     [`redox-datamodel-${kind}`, { ...REPLACE, ...DATA }],
     [`redox-datamodel-${kind}`, { ...REPLACE, originalDocumentId: '1' }],
-    [`redox-datamodel-${kind}`, { file: '' }, 'file', 'File is missing.'],
+    [`redox-datamodel-${kind}`, { file: '' }, 'file', 'No value for File.'],
     [`redox-datamodel-${kind}`, { file: '', eventType: 'Delete' }],
     [`redox-datamodel-${kind}`, { file: '', fileFrom: 'none' }],
     [
@@ -160,7 +160,7 @@ export const RULES: [
   ['redox-fhir-result', { code: '' }, 'code', missing('Code')],
   ['redox-fhir-result', { patientId: '', code: '', ...DATA }],
   ['redox-fhir-document', { patientId: '' }, 'patientId', missing('Patient ID')],
-  ['redox-upload', { file: '' }, 'file', 'File is missing.'],
+  ['redox-upload', { file: '' }, 'file', 'No value for File.'],
 
   // Dates, fields with a list of allowed values, paths
   ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must have the form YYYY-MM-DD.'],
@@ -233,7 +233,7 @@ export const RULES: [
   ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File is not a valid expression: /],
 
   // Fields of the connection
-  ['redox-config', { environment: '' }, 'environment', 'Environment is missing.'],
+  ['redox-config', { environment: '' }, 'environment', 'No value for Environment.'],
   [
     'redox-config',
     { sourceId: 'my source' },

@@ -42,7 +42,7 @@ const KEYS: [values: Record<string, string>, fields: string[], sentences: string
   [OAUTH, [], []],
   [{ ...OAUTH, privateKey: JSON.stringify({ ...JWK, kid: 'own' }), keyId: '' }, [], []],
   [{ ...OAUTH, privateKey: '${REDOX_KEY}' }, [], []],
-  [{ ...OAUTH, clientId: '' }, ['clientId'], ['Client ID is missing.']],
+  [{ ...OAUTH, clientId: '' }, ['clientId'], ['No value for Client ID.']],
   [{ ...OAUTH, privateKey: PUBLIC_PEM }, ['privateKey'], [PUBLIC_KEY]],
   [
     { ...OAUTH, privateKey: PUBLIC_PEM.replaceAll('PUBLIC KEY', 'CERTIFICATE') },
@@ -73,14 +73,14 @@ const KEYS: [values: Record<string, string>, fields: string[], sentences: string
     ['privateKey'],
     ['Private key is missing. A key ID is filled in, but there is no key.'],
   ],
-  [{ ...OAUTH, privateKey: '', keyId: '' }, ['privateKey'], ['Private key is missing.']],
+  [{ ...OAUTH, privateKey: '', keyId: '' }, ['privateKey'], ['No value for Private key.']],
   [{ ...OAUTH, keyId: '' }, ['keyId'], [NO_KID]],
   [{ ...OAUTH, privateKey: JSON.stringify(JWK), keyId: '' }, ['keyId'], [NO_KID]],
   [LEGACY, [], []],
   [
     { ...LEGACY, apiKey: '', secret: '' },
     ['apiKey', 'secret'],
-    ['API key is missing.', 'Secret is missing.'],
+    ['No value for API key.', 'No value for Secret.'],
   ],
   [{ ...OAUTH, environment: 'Sandbox', clientId: '', keyId: '', privateKey: '' }, [], []],
 ]

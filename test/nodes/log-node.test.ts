@@ -65,6 +65,21 @@ describe('redox-log', () => {
     await flow.showsStatus((text) => text === 'delivered d9f5d293')
   })
 
+  it('keeps counting in its status what was not delivered, until the next deploy', async () => {
+    statuses = { [IDS[0]]: ['failed'], [IDS[1]]: ['succeeded'] }
+    const flow = await start()
+    await flow.fail(message([IDS[0]]), 'REDOX_NOT_DELIVERED')
+    await flow.showsStatus((text) => text === '1 not delivered')
+    await flow.fail(message([IDS[0]]), 'REDOX_NOT_DELIVERED')
+    await flow.fail(message([]), 'REDOX_BAD_INPUT')
+    await flow.showsStatus((text) => text === '2 not delivered · 1 not confirmed · Input unusable')
+    await flow.outcome(message([IDS[1]]))
+    await flow.showsStatus((text) => text === '2 not delivered · 1 not confirmed · delivered 925d1617')
+    await flow.redeploy()
+    await flow.outcome(message([IDS[1]]))
+    await flow.showsStatus((text) => text === 'delivered 925d1617')
+  })
+
   it('says how many messages it follows', async () => {
     statuses = { [IDS[0]]: ['pending'] }
     const flow = await start()

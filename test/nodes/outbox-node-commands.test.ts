@@ -112,8 +112,12 @@ describe('redox-outbox: commands', () => {
       due: 0,
     })
     assert.equal(await stateCount('delivered'), 0)
-    assert.deepEqual(await command(flow, { action: 'try-now', reason }), { action: 'try-now', due: 1 })
+    assert.deepEqual(await command(flow, { action: 'try-now' }), { action: 'try-now', due: 1 })
     await until('delivered', 1)
+    assert.deepEqual(
+      (await audit()).map((line) => line.reason),
+      [reason, ''],
+    )
   })
 
   it('sends again what has certainly not arrived, and nothing else', async () => {

@@ -81,6 +81,9 @@ describe('outbox', function () {
       'it is tried at once',
       async () => (await users.reader.get(`messages/${first['id']}`))['attempts'] === 2,
     )
+    assert.equal((await users.decider.post(`${AT}/destinations`, { action: 'try-now' })).status, 200)
+    const { at: _later, ...without } = await outbox.lastLine()
+    assert.deepEqual(without, { who: 'decider', action: 'try-now', subject: '*', reason: '' })
     for (const [user, wrong, status] of [
       ['decider', { destination: 'datamodel elsewhere' }, 404],
       ['decider', { reason: '' }, 400],

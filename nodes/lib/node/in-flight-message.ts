@@ -27,6 +27,8 @@ export interface StatusEntry {
   /** called with a log id of a message whose delivery is confirmed */
   delivered: (logId: string) => void
   failed: (error: unknown) => void
+  /** called instead of `failed` for a message that the node followed: the status keeps counting these */
+  unconfirmed: (error: unknown) => void
 }
 
 /** Answer to a delivered message. `payload`, `statusCode` and `redox` are set on the message that the node emits. */

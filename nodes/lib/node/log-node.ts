@@ -95,7 +95,7 @@ class LogFollower {
     } catch (error) {
       // The redeployed node follows the message again.
       if (signal.aborted) return
-      entry.failed(error)
+      entry.unconfirmed(error)
       failure = forCatchOfFollower(error, msg)
     } finally {
       this.#followed.delete(msg)

@@ -4,7 +4,7 @@ import { RedoxError } from '../../../src/errors'
 import { decideAll, matchingIds, type DecisionResult, type SkipCode } from '../../../src/queue/decisions'
 import { durableConnections } from '../connection/durable-connection'
 import { isKnownDestination, type Outbox } from '../queue/outbox'
-import { destination, FILTER, given, reason } from '../queue/request-schemas'
+import { destination, FILTER, given, optionalReason, reason } from '../queue/request-schemas'
 
 /** Maximum number of messages that one command decides about. */
 export const MOST_MESSAGES = 1000
@@ -48,7 +48,11 @@ const many = { reason, after: z.string().max(100).optional() }
 const COMMAND = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('pause'), destination, reason }),
   z.strictObject({ action: z.literal('resume'), destination, reason }),
-  z.strictObject({ action: z.literal('try-now'), destination: destination.optional(), reason }),
+  z.strictObject({
+    action: z.literal('try-now'),
+    destination: destination.optional(),
+    reason: optionalReason,
+  }),
   z.strictObject({ action: z.literal('resend'), filter: PARKED, ...many }),
   z.strictObject({ action: z.literal('discard'), filter: UNSENT, ...many }),
   z.strictObject({ action: z.literal('mark-delivered'), filter: UNSENT, ...many }),
@@ -57,8 +61,8 @@ type OutboxCommand = z.infer<typeof COMMAND>
 type CommandForMany = Extract<OutboxCommand, { filter: object }>
 
 const USAGE =
-  'Use { "action": "pause" or "resume", "destination", "reason" }, { "action": "try-now", "reason", and "destination" ' +
-  'unless all are meant }, or { "action": "resend", "discard" or "mark-delivered", "filter", "reason", and "after": the ' +
+  'Use { "action": "pause" or "resume", "destination", "reason" }, { "action": "try-now" and, ' +
+  'unless all are meant, "destination" }, or { "action": "resend", "discard" or "mark-delivered", "filter", "reason", and "after": the ' +
   '"next" of the previous result }. A filter has at least one of state (parked; not for resend: waiting), destination, ' +
   'search, code, since and till (ISO 8601, or milliseconds). A reason has up to 200 characters, on one line.'
 

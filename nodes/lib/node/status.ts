@@ -19,6 +19,8 @@ const SHOWN: Record<string, string> = { sandbox: 'sandbox', Production: 'product
 const SEPARATOR = ' · '
 // Characters of an id that fit into the status line: the first group of a UUID.
 const SHORT_ID = 8
+/** Errors of followed messages that the status counts: "2 not delivered". */
+const UNCONFIRMED = ['REDOX_NOT_DELIVERED', 'REDOX_NOT_CONFIRMED'] as const
 
 /** Messages for the destinations of the node that durable delivery has accepted but not delivered. */
 export interface Backlog {
@@ -49,14 +51,17 @@ interface LastResult {
 
 /**
  * Status line of a send node: number of waiting and in-flight messages, progress of an upload, result of the last
- * message, and the environment if the environment is the sandbox or Production. Changes at most once a second, except
- * for the first changes.
+ * message, and the environment if the environment is the sandbox or Production. That of a redox-log node also has the
+ * number of messages that were not delivered or not confirmed. Changes at most once a second, except for the first
+ * changes.
  */
 export class Status {
   readonly #inFlight = new Map<StatusEntry, Progress | FollowProgress>()
   #environment = ''
   #backlog: Backlog | undefined
   #ended: LastResult | undefined
+  /** followed messages since the node was created: the next delivery must not hide that one has failed */
+  readonly #unconfirmed = { REDOX_NOT_DELIVERED: 0, REDOX_NOT_CONFIRMED: 0 }
   #shown = ''
   #credit = AT_ONCE
   #creditAt = performance.now()
@@ -100,6 +105,12 @@ export class Status {
           text: () => `${this.#word('delivered')} ${id.slice(0, SHORT_ID)}`,
         }),
       failed: (error) => this.#end(entry, { failed: true, text: () => this.#reason(error) }),
+      unconfirmed: (error) => {
+        const code = UNCONFIRMED.find((one) => error instanceof RedoxError && error.code === one)
+        // Every other error leaves it open whether the message was delivered.
+        this.#unconfirmed[code ?? 'REDOX_NOT_CONFIRMED']++
+        this.#end(entry, { failed: true, text: () => (code ? '' : this.#reason(error)) })
+      },
     }
     return entry
   }
@@ -164,16 +175,23 @@ export class Status {
     const shown = SHOWN[this.#environment]
     const environment = shown === undefined ? '' : this.#word(`environment.${shown}`)
     const { code, parked = 0, isStopped = false } = this.#backlog ?? {}
-    const isBad = failed || code !== undefined || parked > 0 || isStopped
+    const unconfirmed = this.#unconfirmedTexts()
+    const isBad = failed || unconfirmed.length > 0 || code !== undefined || parked > 0 || isStopped
     return {
       fill: isBad ? 'red' : this.#backlog ? 'yellow' : isBusy ? 'blue' : 'green',
       shape: isBad ? 'ring' : 'dot',
       // The end of a long line is covered by the next node, so what is wrong comes first.
-      text: inLine(
-        environment,
-        failed ? [...parts, ...this.#backlogTexts()] : [...this.#backlogTexts(), ...parts],
-      ),
+      text: inLine(environment, [
+        ...unconfirmed,
+        ...(failed ? [...parts, ...this.#backlogTexts()] : [...this.#backlogTexts(), ...parts]),
+      ]),
     }
+  }
+
+  #unconfirmedTexts(): string[] {
+    return UNCONFIRMED.filter((code) => this.#unconfirmed[code] > 0).map(
+      (code) => `${this.#unconfirmed[code]} ${this.#word(`error.${code}`)}`,
+    )
   }
 
   #backlogTexts(): string[] {

@@ -22,6 +22,9 @@ export const reason = z
   .max(200)
   .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u)
 
+/** Schema of the reason of a command that changes no message: empty if none is given. */
+export const optionalReason = reason.default('')
+
 export const destination = z.string().min(1).max(2000)
 
 export const FILTER = {
