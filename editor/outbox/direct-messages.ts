@@ -1,4 +1,4 @@
-import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/outbox-api'
+import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/direct-api'
 import { button, element, icon, write } from '../tab/elements'
 import { age, time } from '../tab/formats'
 import { KeyedRows } from './keyed-rows'

@@ -1,7 +1,7 @@
 /** Texts about messages and destinations in the user's language. */
+import type { DirectMessageState } from '../../src/shared/direct-api'
 import type {
   Action,
-  DirectMessageState,
   LogCandidate,
   MessageFilter,
   MessageState,

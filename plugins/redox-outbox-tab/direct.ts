@@ -1,6 +1,6 @@
 /** Messages of direct delivery in the admin API. Contain no patient data. */
 import type { DirectMessage, DirectMessages, UnknownMessage } from '../../src/redox/direct-messages'
-import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/outbox-api'
+import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/direct-api'
 import { destinationNameIn, iso } from './connections'
 import type { NameOf } from './content-facts'
 

@@ -9,13 +9,13 @@ import { toWallTime } from '../../src/queue/store-clock'
 import { criteriaOf, decideAll, decideOne, matchingIds } from '../../src/queue/decisions'
 import { directConnections } from '../../src/redox/direct-messages'
 import type { StoredMessage } from '../../src/queue/types'
+import type { DirectMessagesResponse } from '../../src/shared/direct-api'
 import type {
   AuditResponse,
   BeginNewResponse,
   ContentResponse,
   CountResponse,
   DecisionsResponse,
-  DirectMessagesResponse,
   IdentifiersResponse,
   LogCandidate,
   LookUpResponse,
