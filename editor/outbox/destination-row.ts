@@ -89,8 +89,9 @@ export class DestinationRow {
     const why = isPaused ? text('destination.paused') : (blocked ?? patients ?? '')
     // An unchanged text keeps its element, because its button may have the focus.
     if (this.#stopped.textContent === why) return
-    const isMessage = blockedBy && why === blocked
-    const said = isMessage ? textButton(why, () => this.options.onShow(blockedBy.id)) : why
-    this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), said]))
+    const place =
+      blockedBy && why === blocked ? textButton('', () => this.options.onShow(blockedBy.id)) : element('span')
+    if (why !== '') place.append(icon(isPaused ? 'pause' : 'hand-paper-o'), why)
+    this.#stopped.replaceChildren(place)
   }
 }

@@ -1,5 +1,6 @@
 /** Details of an open message in the outbox tab. */
 import type { IdentifiersResponse, MessageDetails, OutboxFile } from '../../src/shared/outbox-api'
+import type { LogVerdict } from '../../src/shared/values'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
 import { textButton } from './text-button'
@@ -19,7 +20,7 @@ export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: 
   ])
 }
 
-const logText = (log: NonNullable<MessageDetails['verdict']>['logs'][number]): string =>
+const logText = (log: LogVerdict): string =>
   [`${text('lookUp.log', { id: log.logId })}: ${logStatus(log)}`, log.stage, log.code]
     .filter(Boolean)
     .join(' · ')

@@ -15,7 +15,7 @@ import { identifiersOf } from '../redox/identifiers'
 import { patientIdentityOf } from '../redox/patient-identity'
 import type { SendResult, UploadResult } from '../redox/client-types'
 import { yieldingChunks } from '../event-loop'
-import type { LogStatus } from '../shared/values'
+import type { LogVerdict } from '../shared/values'
 import { Seal } from './seal'
 import type { DeliveryStore, MessageOrder, NewMessage, MessageStatus, StoredMessage } from './types'
 
@@ -70,15 +70,6 @@ export interface RecordedVerdict {
   /** time of the last record, by the wall clock (system time), in milliseconds since 1970 */
   at: number
   logs: LogVerdict[]
-}
-
-/** Last known status of the delivery to one destination. */
-export interface LogVerdict {
-  logId: string
-  status: LogStatus
-  /** stage of a failed delivery, and code of the destination's answer, e.g. its HTTP status */
-  stage?: string
-  code?: string
 }
 
 /** Attempt record: the facts known about a job since its acceptance. Encrypted as `notes`. */

@@ -1,8 +1,8 @@
 /** Verdicts about delivered messages: read from Redox's logs, and recorded at the message. */
 import { RedoxError } from '../errors'
 import type { FollowedLog } from '../platform/log-watch'
-import type { Verdict } from '../shared/values'
-import type { LogVerdict, RecordedVerdict, SealedStore } from './jobs'
+import type { LogVerdict, Verdict } from '../shared/values'
+import type { RecordedVerdict, SealedStore } from './jobs'
 import { toWallTime } from './store-clock'
 
 /** Number of times that a verdict is recorded again because another one was recorded at the same moment. */

@@ -4,7 +4,7 @@
  */
 
 import type { DirectSummary } from './direct-api'
-import type { Action, AuditedAction, LogStatus, MessageState, StoreWarning } from './values'
+import type { Action, AuditedAction, LogStatus, LogVerdict, MessageState, StoreWarning } from './values'
 
 export type { Action, MessageState }
 
@@ -119,10 +119,7 @@ export interface MessageSummary {
   /** earliest time at which a waiting message may be sent */
   dueAt?: string
   endedAt?: string
-  /**
-   * error code because of which the message waits or is parked, the action that ended it, or the verdict about a
-   * delivered message: what its destinations did with it, by Redox's logs
-   */
+  /** error code because of which it waits or is parked, the action that ended it, or the verdict about a delivered one */
   reason?: string
   /** id of the node that accepted the message */
   owner: string
@@ -157,12 +154,8 @@ export interface MessageOutcome {
   arrival: Arrival
   /** response of Redox to a delivered message */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
-  /** what Redox's logs say of a delivered message, if `redox-log` has followed it */
-  verdict?: {
-    /** time of the last record */
-    at: string
-    logs: { logId: string; status: LogStatus; stage?: string; code?: string }[]
-  }
+  /** what Redox's logs say of a delivered message that `redox-log` has followed, and the time of the last record */
+  verdict?: { at: string; logs: LogVerdict[] }
   /** id of the log of Redox in which the user found the message who marked it as delivered */
   foundLogId?: string
   /** error of the last attempt */

@@ -68,6 +68,15 @@ export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unkno
  */
 export type Verdict = 'accepted' | 'REDOX_NOT_DELIVERED' | 'REDOX_NOT_CONFIRMED'
 
+/** Last known status of the delivery to one destination. */
+export interface LogVerdict {
+  logId: string
+  status: LogStatus
+  /** stage of a failed delivery, and code of the destination's answer, e.g. its HTTP status */
+  stage?: string
+  code?: string
+}
+
 /** Store keys of the published example flows. They are public, so only connections to the sandbox accept them. */
 export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody, for the sandbox only'])
 
