@@ -99,7 +99,8 @@ describe('accessibility of the outbox', function () {
       await showTab(page, 'outbox')
       await count(page, 1)
       await filter(page, 'Parked').focus()
-      await tabTo(page, (name) => name.includes(parked.slice(0, 8)))
+      // Before its row comes the link to it from the destination that it holds back.
+      await tabTo(page, (name) => name.includes(parked.slice(0, 8)) && !name.startsWith('Held back'))
       await page.keyboard.press('Enter')
       await details(page).getByRole('button', { name: AGAIN }).waitFor()
       assert.equal(await line(page, parked).getAttribute('aria-expanded'), 'true')
