@@ -271,7 +271,7 @@ describe('preview in the editor', function () {
     await editor().screenshot('preview-german')
     for (const one of problems) assert.doesNotMatch(one, /\b(is|must|missing|Give|Fill)\b/)
     assert.match(problems.join('\n'), /JJJJ-MM-TT/)
-    assert.equal(problems.filter((one) => /^Dokumenttyp/.test(one)).length, 1, problems.join('\n'))
+    assert.equal(problems.filter((one) => /^Kein Wert für Dokumenttyp/.test(one)).length, 1, problems.join('\n'))
     assert.equal(new Set(problems).size, problems.length)
     await editor().reload()
   })
