@@ -129,9 +129,7 @@ async function compare(root) {
 
 async function measureParts() {
   return {
-    command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(
-      ' ',
-    ),
+    command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...shownArguments()] : [])].join(' '),
     versions: await versions(),
     tls,
     rows: await measureAll(
@@ -270,6 +268,11 @@ function shuffled(list) {
     .map((one) => ({ one, at: Math.random() }))
     .sort((a, b) => a.at - b.at)
     .map(({ one }) => one)
+}
+
+/** Returns the arguments of the command line without the path of the other checkout, which says nothing elsewhere. */
+function shownArguments() {
+  return process.argv.slice(2).map((argument) => (argument === options.before ? '../before' : argument))
 }
 
 /** @param {number[]} numbers */
