@@ -1,8 +1,8 @@
-import { CONNECTION } from '../lib/fields/connection'
+import { connectionFor } from '../lib/fields/connection'
 import { table } from '../lib/fields/types'
 
 export const fields = table('redox-log', 1, [
-  ...CONNECTION,
+  ...connectionFor('connectionOfLog'),
   {
     name: 'logIds',
     kind: 'typed',

@@ -1,8 +1,8 @@
-import { CONNECTION } from '../lib/fields/connection'
+import { connectionFor } from '../lib/fields/connection'
 import { section, table } from '../lib/fields/types'
 
 export const fields = table('redox-outbox', 1, [
-  ...CONNECTION,
+  ...connectionFor('connectionOfOutbox'),
   ...section('emit', { open: true }, [
     { name: 'emitParked', kind: 'box', icon: 'hand-paper-o', ticked: true },
     { name: 'emitLate', kind: 'box', icon: 'bell-o', ticked: true },
