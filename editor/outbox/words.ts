@@ -7,7 +7,7 @@ import type {
   MessageState,
   MessageSummary,
 } from '../../src/shared/outbox-api'
-import type { Verdict } from '../../src/shared/values'
+import { VERDICTS, type Verdict } from '../../src/shared/values'
 import { time } from '../tab/formats'
 import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
@@ -87,11 +87,7 @@ export const userName = (who: string): string => (who === 'anonymous' ? text('an
 
 /** Returns true if the reason of a message says what its destinations did with it. */
 const isVerdict = (state: MessageState, reason: string | undefined): reason is Verdict =>
-  state === 'delivered' && VERDICTS.has(reason)
-
-const VERDICTS: ReadonlySet<string | undefined> = new Set<Verdict>([
-  ...(['accepted', 'REDOX_NOT_DELIVERED', 'REDOX_NOT_CONFIRMED'] as const),
-])
+  state === 'delivered' && (VERDICTS as readonly (string | undefined)[]).includes(reason)
 
 /** Returns true if a destination refused the message after Redox had accepted it. */
 export const isRefusedLater = ({ state, reason }: Pick<MessageSummary, 'state' | 'reason'>): boolean =>

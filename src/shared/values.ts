@@ -66,7 +66,8 @@ export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unkno
  * Verdict of Redox's logs about a delivered message: all its destinations accepted it, at least one refused it, or it is
  * not known of all. The codes are those of the errors of redox-log.
  */
-export type Verdict = 'accepted' | 'REDOX_NOT_DELIVERED' | 'REDOX_NOT_CONFIRMED'
+export const VERDICTS = ['accepted', 'REDOX_NOT_DELIVERED', 'REDOX_NOT_CONFIRMED'] as const
+export type Verdict = (typeof VERDICTS)[number]
 
 /** Last known status of the delivery to one destination. */
 export interface LogVerdict {
@@ -91,3 +92,5 @@ export type StoreWarning = 'commitOff' | 'asynchronous' | 'fsyncOff'
 
 /** Fraction of its limit from which a store counts as nearly full. */
 export const NEARLY_FULL = 0.8
+/** Fraction of its limit below which a store no longer counts as nearly full: less, so that the state does not change often. */
+export const NO_LONGER_NEARLY_FULL = 0.7

@@ -1,7 +1,12 @@
 /** Node redox-log: follows the logs of a message until each delivery is final. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import helper from 'node-red-node-test-helper'
 import { skipSeconds } from '../lib/clock'
+import { KEY } from '../lib/durable'
 import { eventually } from '../lib/eventually'
 import { fixture } from '../lib/fixtures'
 import { logged, PRIVATE_KEY, startFlow, startFlowTo, useNodeRed, type Flow, type Message } from '../lib/flow'
@@ -42,7 +47,7 @@ describe('redox-log', () => {
       type: 'redox-log',
       node: { ...node },
       config: { ...config },
-      secrets: { platformPrivateKey: PRIVATE_KEY },
+      secrets: { platformPrivateKey: PRIVATE_KEY, storeKey: KEY },
     })
   const message = (logIds: unknown): Message => ({
     payload: { kept: CANARY },
@@ -63,6 +68,31 @@ describe('redox-log', () => {
     )
     assert.equal(asked(IDS[1]), 2)
     await flow.showsStatus((text) => text === 'delivered d9f5d293')
+  })
+
+  it('warns once that the outbox cannot show what became of messages, which still go on', async () => {
+    statuses = { [IDS[0]]: ['succeeded'] }
+    const userDir = await mkdtemp(join(tmpdir(), 'redox-log-'))
+    helper.settings({ userDir })
+    try {
+      const flow = await start({}, { ...USER_KEY, delivery: 'durable' })
+      for (const outboxId of [
+        '0b9b9f8c-5c3e-4d1b-8a53-7f0f3f5f4a01',
+        '0b9b9f8c-5c3e-4d1b-8a53-7f0f3f5f4a02',
+      ]) {
+        const { redox } = message([IDS[0]])
+        const { answer } = await flow.outcome({ redox: { ...redox, outbox: { id: outboxId } } })
+        assert.equal(answer?.redox.deliveries.length, 1)
+      }
+      const warnings = (): string[] => logged().filter((line) => line.includes('could not be recorded'))
+      await eventually('it warns', () => warnings().length > 0)
+      await flow.stop()
+      assert.equal(warnings().length, 1)
+      assert.match(warnings()[0]!, / the message 0b9b9f8c-\S+4a01, because .+ \(REDOX_STORE_LOST\)\.$/)
+    } finally {
+      helper.settings({})
+      await rm(userDir, { recursive: true, force: true })
+    }
   })
 
   it('keeps counting in its status what was not delivered, until the next deploy', async () => {

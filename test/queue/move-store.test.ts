@@ -1,6 +1,6 @@
 /** Moves of messages from one store to another. If a move is interrupted at any point, the next move completes it. */
 import assert from 'node:assert/strict'
-import { SealedStore } from '../../src/queue/jobs'
+import { SealedStore, type AttemptRecord } from '../../src/queue/jobs'
 import { moveMessages } from '../../src/queue/move-store'
 import { MOVING, type DeliveryStore, type Settlement } from '../../src/queue/types'
 import { accept, all, describeAll } from './messages'
@@ -9,6 +9,7 @@ import { NO_POSTGRES, skip } from '../lib/skip'
 
 const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
 const HOUR = 3_600_000
+const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 
 /**
  * Accepts six messages, returns their ids, and brings them into different states: waiting, interrupted after the
@@ -21,14 +22,19 @@ async function fill(contents: SealedStore): Promise<string[]> {
   const claimed = await store.claim(hold)
   assert.equal(claimed.length, 4)
   const [begun, parked, delivered, again] = claimed.map(({ id }) => id) as [string, string, string, string]
-  const notes = (id: string): Promise<Buffer> =>
-    contents.sealRecord(id, { uploaded: {}, uploadAccount: `account of ${id}` })
+  const record = (id: string): AttemptRecord => ({ uploaded: {}, uploadAccount: `account of ${id}` })
+  const notes = (id: string): Promise<Buffer> => contents.sealRecord(id, record(id))
   const settle = (id: string, settlement: Settlement): Promise<void> =>
     store.settle(id, 'me', settlement, Date.now())
   await store.recordRequestStart(begun, 'me')
   await store.renew('me', [begun], 1)
   await settle(parked, { state: 'parked', reason: 'REDOX_REJECTED', notes: await notes(parked) })
-  await settle(delivered, { state: 'delivered', notes: await notes(delivered) })
+  const delivery = { status: 200, body: {}, facts: { logIds: [LOG_ID], locations: [] } }
+  const answered = { ...record(delivered), delivery } as unknown as AttemptRecord
+  await settle(delivered, {
+    ...{ state: 'delivered', tags: contents.logTags(answered) },
+    notes: await contents.sealRecord(delivered, answered),
+  })
   const dueAt = Date.now() + HOUR
   await settle(again, { state: 'waiting', dueAt, reason: 'REDOX_UNAVAILABLE', notes: await notes(again) })
   return ids
@@ -122,8 +128,10 @@ for (const [fromKind, toKind] of PAIRS)
         lines.map(({ at: _at, ...line }) => line),
         ids.map((subject) => ({ ...MOVER, action: 'move', subject })),
       )
-      const [found] = await to.store.find({ tag: to.seal.nameFor('doc-3'), limit: 2 })
-      assert.equal(found!.id, ids[3])
+      const idsOfTag = async (name: string): Promise<string[]> =>
+        (await to.store.find({ tag: to.seal.nameFor(name), limit: 2 })).map(({ id }) => id)
+      assert.deepEqual(await idsOfTag('doc-3'), [ids[3]])
+      assert.deepEqual(await idsOfTag(LOG_ID), [ids[2]])
     })
 
     it('loses and doubles nothing when it is interrupted before or after any write', async () => {

@@ -109,7 +109,8 @@ export class PostgresQueue implements QueueStore {
       id,
       holder,
       `state = $4, reason = $5, due_at = coalesce($6, due_at), notes = coalesce($7, notes), ended_at = $8,
-       tags = tags || array(SELECT unnest($9::text[]) EXCEPT SELECT unnest(tags)), attempts = attempts + 1, begun = false, holder = NULL, held_until = NULL`,
+       tags = tags || array(SELECT unnest($9::text[]) EXCEPT SELECT unnest(tags)), attempts = attempts + 1,
+       begun = false, holder = NULL, held_until = NULL`,
       [state, reason, dueAt, notes ?? null, endedAt, tags],
     )
   }
