@@ -261,8 +261,9 @@ export class OutboxView {
     this.#oldest.hidden = !oldest
     write(this.#oldest, oldest ? text('oldest', { age: age(oldest) }) : '')
     this.#size.hidden = storeBytes === undefined
-    write(this.#size, storeBytes === undefined ? '' : sizeText(storeBytes, storeLimit))
-    this.#size.classList.toggle('redox-outbox-stopped', isNearlyFull(storeBytes, storeLimit))
+    const advice = storeAdvice(connection)
+    write(this.#size, storeBytes === undefined ? '' : sizeText(storeBytes, storeLimit) + advice)
+    this.#size.classList.toggle('redox-outbox-stopped', advice !== '')
   }
 
   // ---- Decisions ------------------------------------------------------------------------------------------
@@ -305,8 +306,13 @@ const firstState = (counts: NonNullable<ConnectionSummary['counts']>): StateFilt
 
 const isNearlyFull = (bytes = 0, limit = Infinity): boolean => bytes >= NEARLY_FULL * limit
 
+/** Returns what a person can do about a store that is full or nearly full, as the next sentence; otherwise ''. */
+function storeAdvice({ storeBytes, storeLimit, isFull }: Partial<ConnectionSummary> = {}): string {
+  if (isFull) return `. ${text('storeFull')}`
+  return isNearlyFull(storeBytes, storeLimit) ? `. ${text('storeNearlyFull')}` : ''
+}
+
 function sizeText(bytes: number, limit: number | undefined): string {
   if (limit === undefined) return text('storeSize', { size: size(bytes) })
-  const shown = text('storeSizeOf', { size: size(bytes), limit: size(limit) })
-  return isNearlyFull(bytes, limit) ? `${shown}. ${text('storeNearlyFull')}` : shown
+  return text('storeSizeOf', { size: size(bytes), limit: size(limit) })
 }

@@ -115,7 +115,7 @@ export = function register(RED: NodeAPI): void {
     this.watch = (listener) => durable.watch(listener)
 
     if (/^\s*durable\s*$/i.test(saved.delivery ?? '')) durable.start()
-    else durable.forgetParkedCount()
+    else durable.forgetTold()
 
     this.on('close', (removed: boolean, done: () => void) => {
       removeLabels()

@@ -44,7 +44,7 @@ export async function connectionSummary(
   if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
     const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.destinations()])
-    const { bytes, limit } = outbox.sender.usage
+    const { bytes, limit, refused } = outbox.sender.usage
     const nameOf = await namesOf(id, outbox)
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
     return {
@@ -54,6 +54,7 @@ export async function connectionSummary(
       counts,
       ...(bytes !== undefined && { storeBytes: bytes }),
       ...(limit !== Infinity && { storeLimit: limit }),
+      ...(refused > 0 && { isFull: true as const }),
       ...(outbox.retryFor !== undefined && { retryForHours: Math.ceil(outbox.retryFor / HOUR_MS) }),
       ...(times.length > 0 && { oldest: wallTime(outbox, Math.min(...times)) }),
       destinations: [...destinations]

@@ -1,7 +1,7 @@
 import type { RedoxError, RedoxErrorCode } from '../errors'
 import type { DestinationBackoff } from './destination-backoff'
 import { asRedoxError } from './as-redox-error'
-import type { StoreUsage } from './store-usage'
+import type { StoreUsage, UsageFigures } from './store-usage'
 import type { DeliveryStore, DestinationState, MessageState } from './types'
 
 /** Queue stats: numbers of messages, failing destinations and state of the store. */
@@ -19,14 +19,15 @@ export interface QueueStats {
   failing: ReadonlyMap<string, RedoxErrorCode>
   /** error of the store, if it cannot be used */
   storeError?: RedoxError
-  /** bytes in the store, once they are measured, and its limit; Infinity: no limit */
-  usage: { bytes: number | undefined; limit: number }
+  usage: UsageFigures
 }
 
 /** Half of the minute in which delivered messages and their files are removed after their time. */
 const PURGE_EVERY_MS = 30_000
 /** The measurement reads the sizes of all files. */
 const MEASURE_EVERY_MS = 60_000
+/** After a refusal: an operator who has made room wants to see that messages are accepted again. */
+const MEASURE_FULL_EVERY_MS = 10_000
 const SWEEP_EVERY_MS = 3_600_000
 
 export interface MaintenanceOptions {
@@ -75,7 +76,7 @@ export class Maintenance {
       ...stats,
       age,
       parkedSinceStart: parkedSinceStart(),
-      usage: { bytes: usage.bytes, limit: usage.limit },
+      usage: usage.figures,
       failing: this.options.backoff.codes,
       ...(storeError && { storeError }),
     })
@@ -92,9 +93,11 @@ export class Maintenance {
   }
 
   async #measure(): Promise<void> {
-    if (performance.now() - this.#measuredAt < MEASURE_EVERY_MS) return
+    const { usage, keepFor } = this.options
+    const every = usage.figures.refused > 0 ? MEASURE_FULL_EVERY_MS : MEASURE_EVERY_MS
+    if (performance.now() - this.#measuredAt < every) return
     this.#measuredAt = performance.now()
-    await this.options.usage.measure()
+    await usage.update(keepFor())
   }
 
   async #purge(): Promise<void> {

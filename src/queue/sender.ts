@@ -11,7 +11,7 @@ import { Maintenance, type QueueStats } from './maintenance'
 import { Notifier, type JobResult } from './notifier'
 import { pause, runPeriodically } from './periodic-task'
 import { maySendThrough, SendAttempt, type SendOptions } from './send-attempt'
-import { StoreUsage } from './store-usage'
+import { StoreUsage, type UsageFigures } from './store-usage'
 import type { AuditContext, DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
 
 export type { JobResult, QueueStats, SendOptions }
@@ -105,9 +105,14 @@ export class QueueSender {
     this.retryNow()
   }
 
-  /** Bytes in the store, once they are measured, and the limit above which no message is accepted. */
-  get usage(): QueueStats['usage'] {
-    return { bytes: this.#usage.bytes, limit: this.#usage.limit }
+  get usage(): UsageFigures {
+    return this.#usage.figures
+  }
+
+  /** Restores what the sender of the same store knew before a deploy closed it, and the limit that it is judged by. */
+  restoreUsage({ limit, refused }: Pick<UsageFigures, 'limit' | 'refused'>): void {
+    this.#usage.limit = limit
+    this.#usage.refused = Math.max(this.#usage.refused, refused)
   }
 
   /**

@@ -9,10 +9,21 @@ const SEARCH_AGAIN_MS = 1000
 /** Shortest age in milliseconds that messages of a full store are sorted by: all that ended later are deleted together. */
 const SHORTEST_KEPT_MS = 60_000
 
+export interface UsageFigures {
+  /** bytes in the store; undefined until they are measured for the first time */
+  bytes: number | undefined
+  /** bytes above which no message is accepted; Infinity: no limit */
+  limit: number
+  /** bytes of the largest message that was refused and for which there is still no room; 0: none */
+  refused: number
+}
+
 /** Number of bytes in a store, and the limit above which it accepts no message. */
 export class StoreUsage {
-  /** bytes above which no message is accepted; Infinity: no limit */
+  /** see {@link UsageFigures.limit} */
   limit = Infinity
+  /** see {@link UsageFigures.refused} */
+  refused = 0
   #measured: number | undefined
   /** time of the last search that found too little room */
   #searchedAt = -Infinity
@@ -22,12 +33,26 @@ export class StoreUsage {
 
   constructor(private readonly store: DeliveryStore) {}
 
-  /** Number of bytes in the store, as far as it is known. */
-  get bytes(): number | undefined {
+  get figures(): UsageFigures {
+    return { bytes: this.#bytes, limit: this.limit, refused: this.refused }
+  }
+
+  get #bytes(): number | undefined {
     return this.#measured === undefined ? undefined : this.#measured + this.#added
   }
 
-  async measure(): Promise<void> {
+  /**
+   * Measures the store. After a refusal, room is searched for a message of the same size, because the messages that have
+   * been delivered since then can be deleted.
+   * @param keepFor as in {@link count}; undefined: no message is deleted now
+   */
+  async update(keepFor: number | undefined): Promise<void> {
+    await this.#measure()
+    if (this.refused > 0 && keepFor !== undefined) await this.#searchRoom(this.refused, keepFor)
+    this.#forgetRefusal()
+  }
+
+  async #measure(): Promise<void> {
     const added = this.#added
     this.#measured = await this.store.used()
     this.#added -= added
@@ -42,13 +67,22 @@ export class StoreUsage {
   async count(fileBytes: number, keepFor: number): Promise<void> {
     if (this.limit === Infinity) return
     const bytes = fileBytes + MESSAGE_BYTES
+    if (bytes > this.limit) throw tooLarge(bytes, this.limit)
     if (!this.#fits(bytes)) await this.#searchRoom(bytes, keepFor)
-    if (!this.#fits(bytes)) throw limitReached(this.limit)
+    if (!this.#fits(bytes)) {
+      this.refused = Math.max(this.refused, bytes)
+      throw limitReached(this.limit)
+    }
+    this.#forgetRefusal()
     this.#added += bytes
   }
 
+  #forgetRefusal(): void {
+    if (this.refused > this.limit || this.#fits(this.refused)) this.refused = 0
+  }
+
   #fits(bytes: number, limit = this.limit): boolean {
-    return this.bytes !== undefined && this.bytes + bytes <= limit
+    return this.#bytes !== undefined && this.#bytes + bytes <= limit
   }
 
   /** Searches room for one message at a time: two searches at once would delete more than is needed. */
@@ -64,12 +98,12 @@ export class StoreUsage {
    */
   async #makeRoom(bytes: number, keepFor: number): Promise<void> {
     if (this.#fits(bytes) || performance.now() - this.#searchedAt < SEARCH_AGAIN_MS) return
-    await this.measure()
+    await this.#measure()
     if (this.#fits(bytes)) return
     for (let kept = keepFor; kept > 0 && !this.#fits(bytes, NEARLY_FULL * this.limit);) {
       kept = kept > SHORTEST_KEPT_MS ? kept / 2 : 0
       const now = this.store.clock.now()
-      if ((await this.store.purge(Math.floor(now - kept), now, true)) > 0) await this.measure()
+      if ((await this.store.purge(Math.floor(now - kept), now, true)) > 0) await this.#measure()
     }
     if (!this.#fits(bytes)) this.#searchedAt = performance.now()
   }
@@ -80,4 +114,11 @@ const limitReached = (limit: number): RedoxError =>
     'REDOX_STORE_FULL',
     `Store is full: the message would exceed the ${formatSize(limit)} that the connection allows ("Store limit (GB)"). Deliver or ` +
       'discard what waits or is parked, or raise the limit. No accepted message is lost, and delivery continues.',
+  )
+
+const tooLarge = (bytes: number, limit: number): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_FULL',
+    `Message is larger than the store: it needs ${formatSize(bytes)}, and the connection allows ${formatSize(limit)} for all messages ` +
+      '("Store limit (GB)"). Raise the limit. No accepted message is lost, and delivery continues.',
   )

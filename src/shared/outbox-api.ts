@@ -40,6 +40,8 @@ export interface ConnectionSummary {
   /** bytes in the store, and the limit above which no message is accepted */
   storeBytes?: number
   storeLimit?: number
+  /** true: a message was refused, and there is still no room for one of its size */
+  isFull?: true
   /** value of the setting *Retry for*, in hours; missing while the connection does not send */
   retryForHours?: number
   /**

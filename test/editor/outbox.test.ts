@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
+import { sizedFile } from '../lib/fixtures'
 import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, type OutboxClient } from '../lib/outbox'
 import { reply, type ScriptedServer } from '../lib/scripted-server'
 import type { Editor } from './editor'
@@ -444,12 +445,21 @@ describe('outbox in the editor', function () {
     await tab(page).getByRole('button', { name: 'Clear search' }).click()
   })
 
-  it('says what to do when the store is nearly full', async () => {
+  it('says what to do when the store is nearly full, and when it is full', async () => {
     await client.deploy(redox.url, { storeLimitGb: '0.000001' })
     await tab(page)
       .getByText(/Size of the store: .+ of 1 kB\. A new message that does not fit is refused/)
       .waitFor()
     await editor.screenshot('outbox-nearly-full')
+    await client.deploy(redox.url, { storeLimitGb: '0.001' })
+    for (const documentId of ['doc-large', 'doc-refused'])
+      await client.press({ documentId, bytes: sizedFile(700_000 + documentId.length) })
+    await tab(page)
+      .getByText(
+        /Size of the store: .+ of 1 MB\. Messages are refused, because the store has no room for them/,
+      )
+      .waitFor()
+    await editor.screenshot('outbox-full')
     await client.deploy(redox.url)
     await tab(page)
       .getByText(/^Size of the store: [^:]+B$/)

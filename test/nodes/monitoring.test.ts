@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import parsePrometheusTextFormat from 'parse-prometheus-text-format'
 import { startWithUsers } from '../lib/admin'
 import { eventually } from '../lib/eventually'
+import { sizedFile } from '../lib/fixtures'
 import { FILE_NAME, OUTBOX_PATIENT, OutboxClient } from '../lib/outbox'
 import { INBOX_FLOW, InboxClient } from '../lib/inbox'
 import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
@@ -144,6 +145,21 @@ describe('metrics and health', function () {
     await eventually('the health fails', async () => (await health(url))[0] === 503)
     const [, { lines }] = await health(url, bearer(TOKEN))
     assert.match(JSON.stringify(lines), /"problem":"store","code":"REDOX_STORE_UNAVAILABLE"/)
+    assert.equal(valueOf((await scrape(url)).scrape, 'redox_outbox_store_up'), 0)
+  })
+
+  it('say that a store has no room for messages, in a 200', async () => {
+    nodeRed = await startNodeRed({ redox: { metricsToken: TOKEN } })
+    const { url } = nodeRed
+    const client = new OutboxClient(url)
+    const down = Array.from({ length: 200 }, () => reply(503, {}))
+    await client.deploy(redox.script('send', ...down).url, { storeLimitGb: '0.001' })
+    for (const documentId of ['doc-1', 'doc-2'])
+      await client.press({ documentId, bytes: sizedFile(700_000 + Number(documentId.slice(-1))) })
+    await eventually('the store is full', async () => (await client.connection())['isFull'] === true)
+    const [status, { lines }] = await health(url, bearer(TOKEN))
+    assert.equal(status, 200)
+    assert.match(JSON.stringify(lines), /"problem":"full","code":"REDOX_STORE_FULL"/)
     assert.equal(valueOf((await scrape(url)).scrape, 'redox_outbox_store_up'), 0)
   })
 

@@ -5,6 +5,8 @@ import path from 'node:path'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { DOWN, server, startDurable, useDurable, userDir } from '../lib/durable'
 import { eventually } from '../lib/eventually'
+import { sizedFile } from '../lib/fixtures'
+import type { Message } from '../lib/flow'
 import { command, outbox, redeployOutboxNode, startWithOutboxNode } from '../lib/outbox-node'
 import { told, troubles, untilTold } from '../lib/outbox-node'
 import { reply } from '../lib/scripted-server'
@@ -13,6 +15,13 @@ import { DESTINATION, fileMessage } from '../lib/send-nodes'
 const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
 const NAME = `datamodel ${DESTINATION}`
 const UNORDERED = { storeOrder: 'none' }
+
+/** Message with a file of 200 kB that no other message has. */
+function noteOf(seed: number): Message {
+  const file = sizedFile(200_000)
+  file.writeUInt32BE(seed, file.length - 100)
+  return fileMessage(file)
+}
 
 /** Waits for two reports of the connection, which come once a second: the first may have begun before this call. */
 async function afterReports(): Promise<void> {
@@ -134,6 +143,35 @@ describe('redox-outbox: troubles', () => {
       ...['code', 'connection', 'destinations', 'event', 'since', 'state', 'text'],
     ])
     await rm(folder)
+    await untilTold(flow, 'store over')
+    assert.deepEqual(troubles(flow), ['store begun', 'store over'])
+  })
+
+  it('tells of a full store with all else, not of its end at a deploy, and when a message finds room again', async () => {
+    server.script('send', DOWN)
+    const settings = { ...UNORDERED, storeLimitGb: '0.001' }
+    const flow = await startWithOutboxNode({}, settings)
+    const outcome = async (seed: number) => (await flow.outcome(noteOf(seed))).error?.code
+    let seed = 1
+    while ((await outcome(seed)) === undefined) seed++
+    await untilTold(flow, 'store begun')
+    const [begun] = told(flow)
+    assert.deepEqual(
+      [begun!['code'], begun!['counts']],
+      ['REDOX_STORE_FULL', { waiting: seed - 1, parked: 0 }],
+    )
+    assert.match(
+      String(begun!['text']),
+      /^Redox \(Hospital\): the store is full \(REDOX_STORE_FULL\)\. .+ accepted messages are delivered\.$/,
+    )
+    await flow.redeploy('full', {})
+    await eventually('the outbox is open', () => outbox() !== undefined)
+    await afterReports()
+    assert.deepEqual(troubles(flow), ['store begun'])
+
+    server.script('send')
+    await eventually('all are delivered', async () => (await outbox().store.counts()).delivered === seed - 1)
+    await eventually('it is accepted', async () => (await outcome(seed)) === undefined)
     await untilTold(flow, 'store over')
     assert.deepEqual(troubles(flow), ['store begun', 'store over'])
   })

@@ -19,8 +19,10 @@ export interface OutboxState {
   storeBytes?: number
   /** bytes in the store above which no message is accepted; undefined: no limit */
   storeLimit?: number
-  /** true if the store holds 80 % of its limit or more */
+  /** true from the time when the store holds 80 % of its limit until it holds less than 70 % */
   isNearlyFull: boolean
+  /** true from the time when a message was refused at the limit until there is room for a message of its size */
+  isFull: boolean
   /** destinations that are blocked by a parked message, or paused */
   stopped: string[]
   /** code of the error that makes the store unusable */

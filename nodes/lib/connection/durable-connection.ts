@@ -28,10 +28,10 @@ const deployed = new Map<string, DurableConnection>()
 export const durableConnections: ReadonlyMap<string, DurableConnection> = deployed
 
 /**
- * Number of parked messages when a connection was last closed, and its store location, by the id of the redox-config
- * node.
+ * Number of parked messages when a connection was last closed, size of the largest message that had found no room in its
+ * store, and its store location, by the id of the redox-config node.
  */
-const parkedAtClose = new Map<string, { place: string; parked: number }>()
+const toldAtClose = new Map<string, { place: string; parked: number; refused: number }>()
 
 /** Durable delivery of a redox-config node: opens the outbox, shows the status, announces results to the send nodes. */
 export class DurableConnection {
@@ -104,19 +104,21 @@ export class DurableConnection {
     this.RED.events.once('flows:started', this.#onStarted)
   }
 
-  /** Forgets the number of parked messages: the connection now delivers directly, so its store is not watched. */
-  forgetParkedCount(): void {
-    parkedAtClose.delete(this.node.id)
+  /** Forgets what was told before the deploy: the connection now delivers directly, so its store is not watched. */
+  forgetTold(): void {
+    toldAtClose.delete(this.node.id)
   }
 
   /**
-   * Restores the number of parked messages after a deploy, so that {@link PARKED_EVENT} is emitted only if further
-   * messages were parked.
+   * Restores what was told before a deploy, so that {@link PARKED_EVENT} is emitted only if further messages were parked,
+   * and a full store does not count as one with room until it is measured again.
    */
-  #restoreParkedCount(): void {
-    const behind = parkedAtClose.get(this.node.id)
-    parkedAtClose.delete(this.node.id)
-    if (behind?.place === this.#place) this.#parkedBefore = behind.parked
+  #restoreTold({ sender }: Outbox, storeLimit: number): void {
+    const told = toldAtClose.get(this.node.id)
+    toldAtClose.delete(this.node.id)
+    if (told?.place !== this.#place) return
+    this.#parkedBefore = told.parked
+    sender.restoreUsage({ limit: storeLimit, refused: told.refused })
   }
 
   readonly #onStarted = (): void => {
@@ -138,6 +140,7 @@ export class DurableConnection {
         oldestSeconds: 0,
         isLate: false,
         isNearlyFull: false,
+        isFull: false,
         stopped: [],
         code,
       }
@@ -180,15 +183,15 @@ export class DurableConnection {
    * Opens the store of the connection.
    * @throws RedoxError REDOX_STORE_…
    */
-  async openOutbox({ place, key, lateAfter }: DurableSettings): Promise<Outbox> {
+  async openOutbox({ place, key, lateAfter, storeLimit }: DurableSettings): Promise<Outbox> {
     const { Outbox } = await import('../queue/outbox.js')
     this.#lateAfter = lateAfter
     this.#durability = { place, key }
-    this.#restoreParkedCount()
     const outbox = (this.#outbox ??= await Outbox.acquire(place, key, {
       onStats: (stats) => this.#onStats(stats),
       onUnclaimed: (id, state, code) => this.#onUnclaimed(id, state, code),
     }))
+    this.#restoreTold(outbox, storeLimit)
     if (!this.#isClosed) {
       for (const warning of outbox.store.warnings)
         this.RED.log.warn(`redox-config ${this.node.id}: ${WARNINGS[warning]}`)
@@ -257,8 +260,10 @@ export class DurableConnection {
     this.#unsubscribe.forEach((stop) => stop())
     const outbox = this.#outbox
     this.#outbox = undefined
-    if (outbox && !isRemoved)
-      parkedAtClose.set(this.node.id, { place: this.#place, parked: this.#parkedBefore })
+    if (outbox && !isRemoved) {
+      const { refused } = outbox.sender.usage
+      toldAtClose.set(this.node.id, { place: this.#place, parked: this.#parkedBefore, refused })
+    }
     await outbox?.release(withinMs)
   }
 
@@ -272,7 +277,7 @@ export class DurableConnection {
       parked: counts.parked,
       oldestSeconds: Math.floor(age / 1000),
       isLate: age > this.#lateAfter,
-      ...fillingOf(usage),
+      ...fillingOf(usage, this.#isNearlyFull),
       stopped: destinations
         .filter(({ paused, blockedBy }) => paused || blockedBy)
         .map(({ destination }) => destination),

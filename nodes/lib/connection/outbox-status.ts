@@ -1,5 +1,5 @@
 import type { NodeAPI, NodeStatus } from 'node-red'
-import { NEARLY_FULL } from '../../../src/shared/values'
+import { NEARLY_FULL, NO_LONGER_NEARLY_FULL } from '../../../src/shared/values'
 import type { QueueStats } from '../queue/outbox'
 import type { OutboxState } from './connection-report'
 import { waitingText } from './waiting-text'
@@ -8,18 +8,19 @@ const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 
 /** Returns the status that a redox-config node shows for its outbox. */
 export function outboxStatus(RED: NodeAPI, outbox: OutboxState): NodeStatus {
-  const { waiting, parked, oldestSeconds, isLate, isNearlyFull, stopped, code } = outbox
+  const { waiting, parked, oldestSeconds, isLate, isNearlyFull, isFull, stopped, code } = outbox
   const text = (key: string): string => RED._(`${CATALOGUE}${key}`)
+  const problem = code ?? (isFull ? 'REDOX_STORE_FULL' : undefined)
   const minutes = Math.floor(oldestSeconds / 60)
   const parts = [
-    code === undefined ? '' : text(`error.${code}`),
+    problem === undefined ? '' : text(`error.${problem}`),
     waitingText(RED, waiting),
     minutes > 0 ? `${minutes} min` : '',
     parked > 0 ? `${text('parked')} ${parked}` : '',
     stopped.length > 0 ? `${text('stopped')} ${stopped.length}` : '',
     isNearlyFull ? `${text('store')} ${percentOf(outbox)} %` : '',
   ].filter((part) => part !== '')
-  const isBad = code !== undefined || stopped.length > 0
+  const isBad = problem !== undefined || stopped.length > 0
   return {
     fill: isBad ? 'red' : isLate || isNearlyFull || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
     shape: isBad || isLate ? 'ring' : 'dot',
@@ -27,14 +28,19 @@ export function outboxStatus(RED: NodeAPI, outbox: OutboxState): NodeStatus {
   }
 }
 
-/** Returns how far the store has filled its limit. */
-export const fillingOf = ({
-  bytes,
-  limit,
-}: QueueStats['usage']): Pick<OutboxState, 'storeBytes' | 'storeLimit' | 'isNearlyFull'> => ({
+/**
+ * Returns how far the store has filled its limit.
+ * @param wasNearlyFull last value of `isNearlyFull`: at its limit, a store makes room for new messages again and again,
+ *   which is told once
+ */
+export const fillingOf = (
+  { bytes, limit, refused }: QueueStats['usage'],
+  wasNearlyFull: boolean,
+): Pick<OutboxState, 'storeBytes' | 'storeLimit' | 'isNearlyFull' | 'isFull'> => ({
   ...(bytes !== undefined && { storeBytes: bytes }),
   ...(limit !== Infinity && { storeLimit: limit }),
-  isNearlyFull: bytes !== undefined && bytes >= NEARLY_FULL * limit,
+  isNearlyFull: bytes !== undefined && bytes >= (wasNearlyFull ? NO_LONGER_NEARLY_FULL : NEARLY_FULL) * limit,
+  isFull: refused > 0,
 })
 
 /** Returns the part of its limit that a store has reached, in whole percent. */

@@ -9,7 +9,8 @@ import { outboxFigures } from './outbox-figures'
  * Problem of a connection. `configuration` and `store` make the health answer a 503: no message can be accepted. All
  * others are reported in a 200, because a restart would not help.
  */
-type HealthProblem = 'configuration' | 'store' | 'opening' | 'stopped' | 'parked' | 'unreachable' | 'token'
+type HealthProblem =
+  'configuration' | 'store' | 'opening' | 'full' | 'stopped' | 'parked' | 'unreachable' | 'token'
 
 export interface HealthLine {
   /** id and name of the redox-config node */
@@ -57,12 +58,13 @@ type LineFacts = Omit<HealthLine, 'connection' | 'name'>
 async function ownLines(node: RedoxConfigNode): Promise<LineFacts[]> {
   const durable = durableConnections.get(node.id)
   if (!durable) return directLines(node)
-  const { counts, stopped = 0, code, isAccepting } = await outboxFigures(durable)
+  const { counts, stopped = 0, code, isAccepting, isFull = false } = await outboxFigures(durable)
   if (code !== undefined)
     return [{ problem: code.startsWith('REDOX_STORE_') ? 'store' : 'configuration', code }]
   if (!isAccepting) return [{ problem: 'opening' }]
   const parked = counts?.parked ?? 0
   return [
+    ...(isFull ? [{ problem: 'full' as const, code: 'REDOX_STORE_FULL' as const }] : []),
     ...(stopped > 0 ? [{ problem: 'stopped' as const, count: stopped }] : []),
     ...(parked > 0 ? [{ problem: 'parked' as const, count: parked }] : []),
   ]

@@ -173,8 +173,10 @@ function outboxFamilies(outboxes: OutboxOf[]): Family[] {
       'Destinations that are paused or blocked by a parked message.',
       (figures) => figures.stopped,
     ),
-    gauge('redox_outbox_store_up', '1 if the store accepts messages, otherwise 0.', ({ isAccepting }) =>
-      Number(isAccepting),
+    gauge(
+      'redox_outbox_store_up',
+      '1 if the store accepts messages, otherwise 0.',
+      ({ isAccepting, isFull }) => Number(isAccepting && isFull !== true),
     ),
     {
       ...gauge(

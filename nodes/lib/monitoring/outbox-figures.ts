@@ -13,6 +13,8 @@ export interface OutboxFigures {
   /** number of destinations that are paused or blocked by a parked message */
   stopped?: number
   storeBytes?: number
+  /** true: a message was refused at the limit of the store, and there is still no room for one of its size */
+  isFull?: boolean
   /** false while the store is being opened or cannot accept messages */
   isAccepting: boolean
   /** code of the error that makes the store or the connection unusable */
@@ -50,6 +52,7 @@ async function figuresOf(outbox: Outbox): Promise<Omit<OutboxFigures, 'isAccepti
     oldestSeconds: Math.max(0, oldest) / 1000,
     stopped: destinations.filter(({ paused, blockedBy }) => paused || blockedBy !== undefined).length,
     ...(storeBytes !== undefined && { storeBytes }),
+    isFull: outbox.sender.usage.refused > 0,
   }
 }
 

@@ -114,7 +114,7 @@ function presentOf(
   const names = (some: typeof destinations): string[] => some.map(({ destination }) => destination)
   switch (kind) {
     case 'store':
-      return state.code === undefined ? undefined : { destinations: [], code: state.code }
+      return storeTrouble(state)
     case 'stopped':
       return stopped.length === 0 ? undefined : { destinations: names(stopped), code: reasonOf(stopped) }
     case 'parked':
@@ -122,6 +122,12 @@ function presentOf(
     default:
       return state.isLate ? { destinations: late, code: failing.get(late[0] ?? '') } : undefined
   }
+}
+
+/** The store cannot be used, or it is full: then delivery goes on. */
+function storeTrouble({ code, isFull }: ConnectionReport['state']): PresentTrouble | undefined {
+  if (code !== undefined) return { destinations: [], code }
+  return isFull ? { destinations: [], code: 'REDOX_STORE_FULL' } : undefined
 }
 
 /** Connection that a trouble is of; without a state, nothing is known of its messages. */
@@ -160,10 +166,18 @@ const inBrackets = (code: string | undefined): string => (code === undefined ? '
 const counted = (count: number, one: string, many: string): string =>
   count === 1 ? `1 ${one}` : `${count} ${many}`
 
+function storeText(code: string | undefined): string {
+  if (code === 'REDOX_STORE_FULL')
+    return (
+      'the store is full (REDOX_STORE_FULL). Messages without room in it leave through Catch nodes; accepted messages ' +
+      'are delivered.'
+    )
+  const isStore = code?.startsWith('REDOX_STORE')
+  return `the ${isStore ? 'store cannot be used' : 'connection cannot be opened'}${inBrackets(code)}. No message is accepted.`
+}
+
 const BEGUN: Record<TroubleKind, (facts: TroubleFacts) => string> = {
-  store: ({ code }) =>
-    `the ${code?.startsWith('REDOX_STORE') ? 'store cannot be used' : 'connection cannot be opened'}` +
-    `${inBrackets(code)}. No message is accepted.`,
+  store: ({ code }) => storeText(code),
   token: ({ code }) => `Redox issues no access token${inBrackets(code)}. Nothing can be sent.`,
   stopped: ({ destinations, waiting, code }) =>
     `${counted(destinations, 'destination is', 'destinations are')} stopped${inBrackets(code)}, ` +
@@ -176,7 +190,7 @@ const BEGUN: Record<TroubleKind, (facts: TroubleFacts) => string> = {
 }
 
 const OVER: Record<TroubleKind, string> = {
-  store: 'the store can be used again.',
+  store: 'the store accepts messages again.',
   token: 'Redox issues access tokens again.',
   stopped: 'no destination is stopped any more.',
   parked: 'no message is parked any more.',
