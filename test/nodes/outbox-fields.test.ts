@@ -5,6 +5,7 @@ import { startSandbox } from '../../src/sandbox'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { typed } from '../lib/client'
 import { eventually } from '../lib/eventually'
+import { sizedFile } from '../lib/fixtures'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 
@@ -178,6 +179,13 @@ describe('fields in the answers of the outbox', function () {
     const audit = await admin.get('audit')
     note('audit', audit)
     note('line of the audit log', ...(audit['lines'] as Json[]))
+
+    await admin.deploy(redox.url, { storeLimitGb: '0.001' })
+    for (const documentId of ['doc-large', 'doc-refused'])
+      await admin.press({ documentId, bytes: sizedFile(700_000 + documentId.length) })
+    await eventually('the store is full', async () =>
+      ((await overview())['connections'] as Json[]).some(({ isFull }) => isFull === true),
+    )
 
     // Two stores without a connection: one gets its messages assigned to a connection, the other gets them discarded.
     const other = JSON.stringify(flowTo(redox.url, {})).replaceAll('outboxconfig', 'copied')
