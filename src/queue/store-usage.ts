@@ -7,7 +7,7 @@ const MESSAGE_BYTES = 4096
 /** Shortest time in milliseconds from a search for room that found too little to the next one. */
 const SEARCH_AGAIN_MS = 1000
 /** Shortest age in milliseconds that messages of a full store are sorted by: all that ended later are deleted together. */
-const SHORTEST_KEPT_MS = 60_000
+const SHORTEST_KEPT_MS = 1000
 
 export interface UsageFigures {
   /** bytes in the store; undefined until they are measured for the first time */

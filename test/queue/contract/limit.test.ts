@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { StoreUsage } from '../../../src/queue/store-usage'
 import { eventually } from '../../lib/eventually'
 import * as contract from './store'
-import { accept, DELIVERED, eachStore, free, get, HOUR, rejectsWith, settled, START } from './store'
+import { accept, claim, DELIVERED, eachStore, free, get, HOUR, rejectsWith, START } from './store'
 
 const LIMIT = 1_000_000
 const FILE = 200_000
@@ -18,11 +18,17 @@ async function acceptWithFile(id: string): Promise<void> {
   await accept(free(id, { files: [id] }))
 }
 
-/** Delivers a message; a second later it can be deleted. */
-async function deliver(id: string): Promise<void> {
-  await settled(id, DELIVERED)
-  await contract.store.markAnnounced(id)
-  await contract.place.at(START + 1000)
+/** Delivers messages, one each five seconds. A second after the last one, all can be deleted. */
+async function deliver(...ids: string[]): Promise<void> {
+  await claim(START)
+  for (const [index, id] of ids.entries()) {
+    const at = START + index * 5000
+    await contract.store.settle(id, 'me', DELIVERED, at)
+    await contract.store.markAnnounced(id)
+    await contract.place.at(at + 1000)
+  }
+  // A store in a database learns the time of the database with this call.
+  await contract.store.nextDue(START, [])
 }
 
 eachStore('limit', () => {
@@ -75,6 +81,19 @@ eachStore('limit', () => {
     usage.limit = Infinity
     await usage.update(HOUR)
     assert.equal(refused(), 0)
+  })
+
+  it('deletes the oldest ones only, also of messages that were delivered within a minute', async () => {
+    await fill()
+    await deliver('0', '1', '2')
+    await eventually('it is accepted', () =>
+      usage.count(FILE, HOUR).then(
+        () => true,
+        () => false,
+      ),
+    )
+    assert.deepEqual([await get('0'), await get('1')], [undefined, undefined])
+    assert.equal((await get('2'))?.state, 'delivered')
   })
 
   it('deletes nothing for a message that is larger than the limit, and is not full because of it', async () => {
