@@ -96,8 +96,11 @@ export class MessageRow {
   async #fill(place: HTMLElement): Promise<void> {
     try {
       const whole = await ask<MessageDetails>(this.options.routeOf(this.#message.id))
-      this.#identifiers ??= await this.#loadIdentifiers(whole)
-      if (place.isConnected) this.#show(place, whole)
+      const identifiers = this.#identifiers ?? (await this.#loadIdentifiers(whole))
+      // A row that was closed meanwhile keeps nothing of its message.
+      if (!place.isConnected) return
+      this.#identifiers = identifiers
+      this.#show(place, whole)
     } catch (failure) {
       const isGone = failure instanceof RequestError && failure.status === 404
       if (isGone) {

@@ -111,7 +111,10 @@ function contrastsOf(elements: Element[], onlyTexts: boolean): { shown: string; 
   const hasText = (one: Element): boolean =>
     one.matches('input, select') ||
     [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent!.trim() !== '')
-  return elements
-    .filter((one) => !onlyTexts || (one.checkVisibility() && hasText(one)))
-    .map((one) => ({ shown: one.outerHTML.slice(0, 150), ratio: ratioOf(one) }))
+  return (
+    elements
+      // The list may have been drawn anew since the elements were found.
+      .filter((one) => one.isConnected && (!onlyTexts || (one.checkVisibility() && hasText(one))))
+      .map((one) => ({ shown: one.outerHTML.slice(0, 150), ratio: ratioOf(one) }))
+  )
 }
