@@ -1,12 +1,12 @@
 import type { EqualCheck, EqualMessage } from './equal-message'
+import type { EvictionKind } from './eviction'
 import type { StoreWarning } from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
+import type { AuditContext, AuditLine } from './audit'
 import type {
   Action,
   AdminStore,
-  AuditContext,
-  AuditLine,
   BlobStore,
   Criteria,
   DecisionTerms,
@@ -92,8 +92,12 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.releaseUnannounced(id, holder)
   }
 
-  purge(before: number, now: number, isSpaceNeeded?: boolean): Promise<number> {
-    return this.queue.purge(before, now, isSpaceNeeded)
+  purge(before: number, now: number): Promise<number> {
+    return this.queue.purge(before, now)
+  }
+
+  evict(kind: EvictionKind, limit: number, now: number): Promise<number> {
+    return this.queue.evict(kind, limit, now)
   }
 
   sweep(now: number): Promise<void> {

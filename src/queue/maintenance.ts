@@ -1,5 +1,6 @@
 import type { RedoxError, RedoxErrorCode } from '../errors'
 import type { DestinationBackoff } from './destination-backoff'
+import { NO_LONGER_NEARLY_FULL } from '../shared/values'
 import { asRedoxError } from './as-redox-error'
 import type { StoreUsage, UsageFigures } from './store-usage'
 import type { DeliveryStore, DestinationState, MessageState } from './types'
@@ -26,8 +27,8 @@ export interface QueueStats {
 const PURGE_EVERY_MS = 30_000
 /** The measurement reads the sizes of all files. */
 const MEASURE_EVERY_MS = 60_000
-/** After a refusal: an operator who has made room wants to see that messages are accepted again. */
-const MEASURE_FULL_EVERY_MS = 10_000
+/** After a refusal or a warning: an operator who has made room wants to see that it is enough. */
+const MEASURE_NEAR_LIMIT_EVERY_MS = 10_000
 const SWEEP_EVERY_MS = 3_600_000
 
 export interface MaintenanceOptions {
@@ -48,6 +49,8 @@ export interface MaintenanceOptions {
 export class Maintenance {
   #purgedAt = -Infinity
   #measuredAt = -Infinity
+  /** number of delivered and discarded messages at the last measurement */
+  #endedAtMeasurement = 0
   #sweptAt = -Infinity
   #stats: Pick<QueueStats, 'counts' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
@@ -94,10 +97,17 @@ export class Maintenance {
 
   async #measure(): Promise<void> {
     const { usage, keepFor } = this.options
-    const every = usage.figures.refused > 0 ? MEASURE_FULL_EVERY_MS : MEASURE_EVERY_MS
-    if (performance.now() - this.#measuredAt < every) return
+    const { delivered, discarded } = this.#stats.counts
+    const { bytes = 0, limit, refused } = usage.figures
+    const isFull = refused > 0
+    const isNearLimit = isFull || bytes >= NO_LONGER_NEARLY_FULL * limit
+    const every = isNearLimit ? MEASURE_NEAR_LIMIT_EVERY_MS : MEASURE_EVERY_MS
+    // A message that ended since the last measurement can be deleted, which may be all that a full store needs.
+    const isDue = isFull && delivered + discarded !== this.#endedAtMeasurement
+    if (!isDue && performance.now() - this.#measuredAt < every) return
     this.#measuredAt = performance.now()
-    await usage.update(keepFor())
+    await usage.update(keepFor() !== undefined)
+    this.#endedAtMeasurement = delivered + discarded
   }
 
   async #purge(): Promise<void> {

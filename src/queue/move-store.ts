@@ -2,9 +2,9 @@ import { present } from '../shared/present'
 import { RedoxError } from '../errors'
 import { toStoreTime, toWallTime } from './store-clock'
 import { orderOf, type JobContent, type SealedStore, type AttemptRecord } from './jobs'
+import type { AuditLine } from './audit'
 import {
   MOVING,
-  type AuditLine,
   type DeliveryStore,
   type MessageState,
   type MessageStatus,

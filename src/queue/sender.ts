@@ -12,7 +12,8 @@ import { Notifier, type JobResult } from './notifier'
 import { pause, runPeriodically } from './periodic-task'
 import { maySendThrough, SendAttempt, type SendOptions } from './send-attempt'
 import { StoreUsage, type UsageFigures } from './store-usage'
-import type { AuditContext, DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
+import type { AuditContext } from './audit'
+import type { DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
 
 export type { JobResult, QueueStats, SendOptions }
 
@@ -193,7 +194,7 @@ export class QueueSender {
    * @throws RedoxError, also REDOX_DUPLICATE
    */
   async accept(job: Job, { order, duplicates, retryFor, keepFor }: SendOptions): Promise<AcceptResult> {
-    await this.#usage.count(bytesOf(job), keepFor)
+    await this.#usage.count(bytesOf(job))
     const id = randomUUID()
     const now = this.#store.clock.now()
     const store = async (): Promise<AcceptResult> => {

@@ -1,13 +1,14 @@
 import { formatSize, RedoxError } from '../errors'
 import { NEARLY_FULL } from '../shared/values'
+import { EVICTION_ORDER, type EvictionKind } from './eviction'
 import type { DeliveryStore } from './types'
 
 /** Bytes that a message needs besides its files (docs/operations.md#size). */
 const MESSAGE_BYTES = 4096
 /** Shortest time in milliseconds from a search for room that found too little to the next one. */
 const SEARCH_AGAIN_MS = 1000
-/** Shortest age in milliseconds that messages of a full store are sorted by: all that ended later are deleted together. */
-const SHORTEST_KEPT_MS = 1000
+/** Greatest factor by which a batch of deleted messages is larger than the one before. */
+const MOST_GROWTH = 4
 
 export interface UsageFigures {
   /** bytes in the store; undefined until they are measured for the first time */
@@ -16,6 +17,8 @@ export interface UsageFigures {
   limit: number
   /** bytes of the largest message that was refused and for which there is still no room; 0: none */
   refused: number
+  /** number of messages that were deleted before the end of their time since the store was opened */
+  evicted: Readonly<Record<EvictionKind, number>>
 }
 
 /** Number of bytes in a store, and the limit above which it accepts no message. */
@@ -30,11 +33,13 @@ export class StoreUsage {
   #searching: Promise<void> = Promise.resolve()
   /** bytes of the messages that were accepted after the measurement */
   #added = 0
+  /** see {@link UsageFigures.evicted} */
+  readonly #evicted: Record<EvictionKind, number> = { finished: 0, unconfirmed: 0, refused: 0 }
 
   constructor(private readonly store: DeliveryStore) {}
 
   get figures(): UsageFigures {
-    return { bytes: this.#bytes, limit: this.limit, refused: this.refused }
+    return { bytes: this.#bytes, limit: this.limit, refused: this.refused, evicted: { ...this.#evicted } }
   }
 
   get #bytes(): number | undefined {
@@ -44,11 +49,11 @@ export class StoreUsage {
   /**
    * Measures the store. After a refusal, room is searched for a message of the same size, because the messages that have
    * been delivered since then can be deleted.
-   * @param keepFor as in {@link count}; undefined: no message is deleted now
+   * @param mayEvict false: no message is deleted now
    */
-  async update(keepFor: number | undefined): Promise<void> {
+  async update(mayEvict: boolean): Promise<void> {
     await this.#measure()
-    if (this.refused > 0 && keepFor !== undefined) await this.#searchRoom(this.refused, keepFor)
+    if (this.refused > 0 && mayEvict) await this.#searchRoom(this.refused)
     this.#forgetRefusal()
   }
 
@@ -61,14 +66,13 @@ export class StoreUsage {
   /**
    * Counts a message with files of this size, unless it would exceed the limit. If it would, delivered and discarded
    * messages are deleted before the end of their time, because a new message matters more than the record of an old one.
-   * @param keepFor milliseconds for which delivered messages are kept otherwise
    * @throws RedoxError REDOX_STORE_FULL
    */
-  async count(fileBytes: number, keepFor: number): Promise<void> {
+  async count(fileBytes: number): Promise<void> {
     if (this.limit === Infinity) return
     const bytes = fileBytes + MESSAGE_BYTES
     if (bytes > this.limit) throw tooLarge(bytes, this.limit)
-    if (!this.#fits(bytes)) await this.#searchRoom(bytes, keepFor)
+    if (!this.#fits(bytes)) await this.#searchRoom(bytes)
     if (!this.#fits(bytes)) {
       this.refused = Math.max(this.refused, bytes)
       throw limitReached(this.limit)
@@ -86,26 +90,42 @@ export class StoreUsage {
   }
 
   /** Searches room for one message at a time: two searches at once would delete more than is needed. */
-  #searchRoom(bytes: number, keepFor: number): Promise<void> {
-    const search = this.#searching.then(() => this.#makeRoom(bytes, keepFor))
+  #searchRoom(bytes: number): Promise<void> {
+    const search = this.#searching.then(() => this.#makeRoom(bytes))
     this.#searching = search.catch(() => undefined)
     return search
   }
 
   /**
-   * Measures the store, and deletes ended messages, the oldest first, until there is room for this message and for
-   * further ones, because each search reads the sizes of all files.
+   * Measures the store, and deletes ended messages until there is room for this message and for further ones, because
+   * each search reads the sizes of all files. Of the messages that a person has to send again, no more are deleted than
+   * this message needs.
    */
-  async #makeRoom(bytes: number, keepFor: number): Promise<void> {
+  async #makeRoom(bytes: number): Promise<void> {
     if (this.#fits(bytes) || performance.now() - this.#searchedAt < SEARCH_AGAIN_MS) return
     await this.#measure()
     if (this.#fits(bytes)) return
-    for (let kept = keepFor; kept > 0 && !this.#fits(bytes, NEARLY_FULL * this.limit);) {
-      kept = kept > SHORTEST_KEPT_MS ? kept / 2 : 0
-      const now = this.store.clock.now()
-      if ((await this.store.purge(Math.floor(now - kept), now, true)) > 0) await this.#measure()
-    }
+    for (const kind of EVICTION_ORDER)
+      await this.#evict(kind, (kind === 'refused' ? 1 : NEARLY_FULL) * this.limit - bytes)
     if (!this.#fits(bytes)) this.#searchedAt = performance.now()
+  }
+
+  /**
+   * Deletes messages of a kind, the oldest first, until the store holds at most `goal` bytes. Their sizes are not known:
+   * the first batch is a single message, and each further batch is as large as the last one shows to be enough.
+   */
+  async #evict(kind: EvictionKind, goal: number): Promise<void> {
+    for (let batch = 1; ;) {
+      const before = this.#bytes ?? 0
+      if (before <= goal) return
+      const count = await this.store.evict(kind, batch, this.store.clock.now())
+      if (count === 0) return
+      this.#evicted[kind] += count
+      await this.#measure()
+      const after = this.#bytes ?? 0
+      const needed = Math.ceil(((after - goal) * count) / Math.max(1, before - after))
+      batch = Math.max(1, Math.min(needed, MOST_GROWTH * batch))
+    }
   }
 }
 

@@ -31,12 +31,13 @@ import {
   ACTIONS,
   MESSAGE_STATES as STATES,
   type Action,
-  type AuditedAction,
   type MessageState,
   type StoreWarning,
 } from '../shared/values'
 import type { RateLimiter } from '../transport/rate-limiter'
+import type { AuditContext, AuditLine } from './audit'
 import type { EqualCheck, EqualMessage } from './equal-message'
+import type { EvictionKind } from './eviction'
 import type { Settlement, VerdictChange } from './settlement'
 import type { StoreClock } from './store-clock'
 
@@ -159,32 +160,6 @@ export interface DecisionTerms {
   seen?: Pick<StoredMessage, 'state' | 'reason' | 'endedAt'>
 }
 
-/** Subject of the audit log's line for `try-now` of all destinations. */
-export const ALL_DESTINATIONS = '*'
-
-/** User and reason of an action, for the audit log. */
-export interface AuditContext {
-  who: string
-  /** reason that the person gives for the action */
-  reason: string
-  /** time by the clock of the store */
-  now: number
-}
-
-/** Line of the audit log. Lines are added, never changed. */
-export interface AuditLine {
-  /** time by the wall clock (system time), in milliseconds since 1970 */
-  at: number
-  who: string
-  action: AuditedAction
-  /**
-   * id of a message, a destination (`*`, with `try-now` only: all), or the folder name of the replaced store (`-`: none)
-   */
-  subject: string
-  /** reason that the person gave for the action */
-  reason: string
-}
-
 export interface DestinationState {
   destination: string
   /** number of messages that are waiting or being sent */
@@ -278,10 +253,16 @@ export interface QueueStore {
   /**
    * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
    * their end), with the files that no other message contains. Cheap if there are none.
-   * @param isSpaceNeeded true: {@link used} falls at once; false: it may fall later, if few messages are deleted
    * @returns number of deleted messages
    */
-  purge(before: number, now: number, isSpaceNeeded?: boolean): Promise<number>
+  purge(before: number, now: number): Promise<number>
+  /**
+   * Deletes the oldest ended messages of a kind, with the files that no other message contains, so that {@link used}
+   * falls at once. Unannounced messages are deleted as in {@link purge}.
+   * @param limit greatest number of messages
+   * @returns number of deleted messages; less than `limit`: there are no more
+   */
+  evict(kind: EvictionKind, limit: number, now: number): Promise<number>
   /**
    * Deletes files without a message that were stored more than an hour before `now`: their message was never accepted.
    * Examines all files.

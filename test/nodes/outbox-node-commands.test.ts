@@ -1,7 +1,7 @@
 /** Node redox-outbox: commands to the outbox. */
 import assert from 'node:assert/strict'
 import helper from 'node-red-node-test-helper'
-import type { AuditLine } from '../../src/queue/types'
+import type { AuditLine } from '../../src/queue/audit'
 import { DOWN, server, useDurable } from '../lib/durable'
 import { eventually } from '../lib/eventually'
 import { assertNoPatient, startFlow, type Flow, type Message, type Settings } from '../lib/flow'

@@ -9,7 +9,8 @@ import {
   type Decision,
   type MessageCriteria,
 } from '../../src/queue/decisions'
-import { MOVING, type Action, type AuditLine, type StoredMessage } from '../../src/queue/types'
+import type { AuditLine } from '../../src/queue/audit'
+import { MOVING, type Action, type StoredMessage } from '../../src/queue/types'
 import { RedoxError } from '../../src/errors'
 import { STORES, type Place } from './stores'
 import { NO_POSTGRES, skip } from '../lib/skip'

@@ -7,7 +7,7 @@ import type { PlatformAccess } from './platform-access'
 import type { ConnectionReport, OutboxState } from './connection-report'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
-import { fillingOf, outboxStatus, percentOf } from './outbox-status'
+import { evictionWarning, fillingOf, outboxStatus, percentOf } from './outbox-status'
 
 const OPEN_AGAIN_MS = 5000
 
@@ -39,6 +39,7 @@ export class DurableConnection {
   #lateAfter = Infinity
   #isLate = false
   #isNearlyFull = false
+  #evicted: QueueStats['usage']['evicted'] = { finished: 0, unconfirmed: 0, refused: 0 }
   #isClosed = false
   #status: NodeStatus = {}
   #parkedBefore = 0
@@ -292,6 +293,9 @@ export class DurableConnection {
       this.#emitIfMoreParked(state, parkedSinceStart)
     }
     this.#tellIfNearlyFull(state)
+    const warning = evictionWarning(usage.evicted, this.#evicted)
+    if (warning !== undefined) this.RED.log.warn(`redox-config ${this.node.id}: ${warning}`)
+    this.#evicted = usage.evicted
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })

@@ -4,6 +4,8 @@ import type { QueueStats } from '../queue/outbox'
 import type { OutboxState } from './connection-report'
 import { waitingText } from './waiting-text'
 
+type Evicted = QueueStats['usage']['evicted']
+
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 
 /** Returns the status that a redox-config node shows for its outbox. */
@@ -42,6 +44,17 @@ export const fillingOf = (
   isNearlyFull: bytes !== undefined && bytes >= (wasNearlyFull ? NO_LONGER_NEARLY_FULL : NEARLY_FULL) * limit,
   isFull: refused > 0,
 })
+
+/** Returns the warning about messages that a store at its limit has deleted since `before`; undefined if there are none. */
+export function evictionWarning(evicted: Evicted, before: Evicted): string | undefined {
+  const since = (kind: keyof Evicted): number => evicted[kind] - before[kind]
+  const all = since('finished') + since('unconfirmed') + since('refused')
+  if (all === 0) return undefined
+  return (
+    `the store reached its limit, and ${all} delivered or discarded messages were removed early. A destination had ` +
+    `refused ${since('refused')} of them, and of ${since('unconfirmed')} it is not known if their destinations accepted them.`
+  )
+}
 
 /** Returns the part of its limit that a store has reached, in whole percent. */
 export const percentOf = ({ storeBytes = 0, storeLimit = Infinity }: OutboxState): number =>

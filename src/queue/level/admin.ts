@@ -1,13 +1,11 @@
 import { toWallTime, type StoreClock } from '../store-clock'
 import { assertStorable } from '../store-errors'
+import { ALL_DESTINATIONS, type AuditContext, type AuditLine } from '../audit'
 import {
-  ALL_DESTINATIONS,
   DECIDABLE,
   MOVING,
   type Action,
   type AdminStore,
-  type AuditContext,
-  type AuditLine,
   type Criteria,
   type DecisionTerms,
   type DestinationState,

@@ -1,4 +1,5 @@
 import type { EqualCheck, EqualMessage } from '../equal-message'
+import type { EvictionKind } from '../eviction'
 import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/rate-limiter'
 import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage, VerdictChange } from '../types'
 import type { Acceptance } from './acceptance'
@@ -91,8 +92,12 @@ export class LevelQueue implements QueueStore {
     return this.parts.announcements.release(id)
   }
 
-  purge(before: number, now: number, isSpaceNeeded?: boolean): Promise<number> {
-    return this.parts.retention.purge(before, now, isSpaceNeeded)
+  purge(before: number, now: number): Promise<number> {
+    return this.parts.retention.purge(before, now)
+  }
+
+  evict(kind: EvictionKind, limit: number, now: number): Promise<number> {
+    return this.parts.retention.evict(kind, limit, now)
   }
 
   sweep(now: number): Promise<void> {

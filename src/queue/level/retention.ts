@@ -1,3 +1,4 @@
+import { EVICTION_ORDER, evictionKindOf, type EvictionKind } from '../eviction'
 import { toWallTime, type StoreClock } from '../store-clock'
 import { UNANNOUNCED_MS } from '../types'
 import type { LevelBlobs } from './blobs'
@@ -14,6 +15,12 @@ const COMPACTED_FROM = 1000
 /** Greatest number of batches that are deleted in one run, to free space. */
 const FORGETTINGS = 10
 
+/** Returns the check if a message may be deleted: its result was announced, or waited long enough for its node. */
+const isDeletableAt =
+  (now: number) =>
+  ({ announced, endedAt = 0 }: LevelRow): boolean =>
+    announced || endedAt < now - UNANNOUNCED_MS
+
 /** Deletes messages of the embedded store, and files without a message. */
 export class Retention {
   constructor(
@@ -26,36 +33,54 @@ export class Retention {
    * Deletes messages that ended before a time, see {@link QueueStore.purge}.
    * @returns number of deleted messages
    */
-  async purge(before: number, now: number, isSpaceNeeded = false): Promise<number> {
-    const isOld = ({ announced, endedAt = 0 }: LevelRow): boolean =>
-      announced || endedAt < now - UNANNOUNCED_MS
-    let purged = 0
-    for (;;) {
-      const ids = await this.#ended(before, isOld, FORGOTTEN_AT_ONCE)
-      if (ids.length === 0) break
-      await this.database.alone(() => this.forget(ids))
-      purged += ids.length
-    }
-    // Deleted contents take up space until LevelDB rewrites the tables that contain them, which it does by itself only
-    // when much is written.
-    if (purged >= (isSpaceNeeded ? 1 : COMPACTED_FROM)) await this.#compact()
+  async purge(before: number, now: number): Promise<number> {
+    const purged = await this.#forgetEnded(before, isDeletableAt(now), Infinity)
+    // LevelDB rewrites its tables by itself only when much is written.
+    if (purged >= COMPACTED_FROM) await this.#compact()
     return purged
   }
 
+  /** Deletes the oldest ended messages of a kind, see {@link QueueStore.evict}. */
+  async evict(kind: EvictionKind, limit: number, now: number): Promise<number> {
+    const isDeletable = isDeletableAt(now)
+    const isWanted = (row: LevelRow): boolean => evictionKindOf(row) === kind && isDeletable(row)
+    const evicted = await this.#forgetEnded(now, isWanted, limit)
+    if (evicted > 0) await this.#compact()
+    return evicted
+  }
+
   /**
-   * Deletes done and announced messages, oldest first, until there is room for the write that failed because the disk
-   * was full.
+   * Deletes done and announced messages, the least needed first, until there is room for the write that failed because
+   * the disk was full.
    */
   async makeRoom(): Promise<void> {
     const { reserve } = this.database
-    for (let times = 0; times < FORGETTINGS; times++) {
-      const ids = await this.#ended(this.clock.now(), ({ announced }) => announced, FORGOTTEN_AT_ONCE)
-      if (ids.length === 0) return
-      await this.database.alone(() => this.forget(ids))
-      if (await reserve.hasRoomFor(reserve.refused)) return
-      await this.#compact()
-      if (await reserve.hasRoomFor(reserve.refused)) return
+    let batches = 0
+    for (const kind of EVICTION_ORDER) {
+      const isWanted = (row: LevelRow): boolean => row.announced && evictionKindOf(row) === kind
+      while (batches++ < FORGETTINGS) {
+        if ((await this.#forgetEnded(this.clock.now(), isWanted, FORGOTTEN_AT_ONCE)) === 0) break
+        if (await reserve.hasRoomFor(reserve.refused)) return
+        await this.#compact()
+        if (await reserve.hasRoomFor(reserve.refused)) return
+      }
     }
+  }
+
+  /**
+   * Deletes messages that ended before a time, oldest first. Deleted contents take up space until LevelDB rewrites the
+   * tables that contain them.
+   * @returns number of deleted messages
+   */
+  async #forgetEnded(before: number, isWanted: (row: LevelRow) => boolean, limit: number): Promise<number> {
+    let forgotten = 0
+    while (forgotten < limit) {
+      const ids = await this.#ended(before, isWanted, Math.min(limit - forgotten, FORGOTTEN_AT_ONCE))
+      if (ids.length === 0) break
+      await this.database.alone(() => this.forget(ids))
+      forgotten += ids.length
+    }
+    return forgotten
   }
 
   /**

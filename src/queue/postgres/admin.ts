@@ -1,15 +1,13 @@
 import { present } from '../../shared/present'
 import { toWallTime, type StoreClock } from '../store-clock'
 import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../store-errors'
+import { ALL_DESTINATIONS, type AuditContext, type AuditLine } from '../audit'
 import {
-  ALL_DESTINATIONS,
   DECIDABLE,
   MOVING,
   STATES,
   type Action,
   type AdminStore,
-  type AuditContext,
-  type AuditLine,
   type Criteria,
   type DecisionTerms,
   type DestinationState,

@@ -18,6 +18,7 @@ export const MIGRATIONS = [
   '0003-sending',
   '0004-migrations',
   '0005-order-and-duplicates',
+  '0006-eviction',
 ] as const
 
 const VERSION = MIGRATIONS.length

@@ -1,4 +1,5 @@
 import type { EqualCheck, EqualMessage } from '../equal-message'
+import type { EvictionKind } from '../eviction'
 import { present } from '../../shared/present'
 import type { RateLimiter } from '../../transport/rate-limiter'
 import { WINDOW_MS } from '../../transport/rate-limiter'
@@ -198,6 +199,20 @@ export class PostgresQueue implements QueueStore {
       last = present(row, 'the answer of redox.forget').gone
     }
     return purged
+  }
+
+  async evict(kind: EvictionKind, limit: number, now: number): Promise<number> {
+    let evicted = 0
+    for (let asked = 0, last = 0; last === asked && evicted < limit; evicted += last) {
+      asked = Math.min(limit - evicted, FORGOTTEN_AT_ONCE)
+      const values = [kind, now - UNANNOUNCED_MS, asked]
+      const [row] = await this.connection.ask<{ gone: number }>(
+        'SELECT redox.evict($1, $2, $3, $4) AS gone',
+        values,
+      )
+      last = present(row, 'the answer of redox.evict').gone
+    }
+    return evicted
   }
 
   async sweep(now: number): Promise<void> {

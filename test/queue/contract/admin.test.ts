@@ -45,7 +45,7 @@ eachStore('admin', () => {
     for (const id of ids) await accept(free(id, { content, files: [] }))
     assert.ok((await store.used()) - before >= 12 * content.length)
     for (const id of ids) await store.applyAction(id, 'discard', { who: 'ann', reason: 'wrong', now: START })
-    assert.equal(await store.purge(START + 1, START + 1, true), 12)
+    assert.equal(await store.evict('finished', 100, START + 1), 12)
     assert.ok((await store.used()) - before < 6 * content.length)
   })
 

@@ -89,7 +89,8 @@ describe('PostgreSQL store: tables', function () {
       `DROP TABLE redox.migration; UPDATE redox.version SET version = 3;
        ALTER TABLE redox.message DROP COLUMN order_key;
        DROP FUNCTION redox.accept(text, text, text, boolean, text, text, bigint, bigint, text[], text[], bytea, text,
-         bigint, boolean)`,
+         bigint, boolean);
+       DROP FUNCTION redox.evict(text, text, bigint, int); DROP FUNCTION redox.eviction_kind(text, text)`,
       databaseOf(url),
     )
     const again = await open({ url })
