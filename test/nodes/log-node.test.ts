@@ -110,6 +110,25 @@ describe('redox-log', () => {
     await flow.showsStatus((text) => text === 'delivered 925d1617')
   })
 
+  it('no longer counts a message of the outbox that was sent again and delivered', async () => {
+    statuses = { [IDS[0]]: ['failed'], [IDS[1]]: ['succeeded'] }
+    const flow = await start()
+    const sent = (outboxId: string, logId: string): Message => ({
+      ...message([logId]),
+      redox: { logIds: [logId], outbox: { id: outboxId } },
+    })
+    const [one, other] = [
+      '0b9b9f8c-5c3e-4d1b-8a53-7f0f3f5f4a01',
+      '0b9b9f8c-5c3e-4d1b-8a53-7f0f3f5f4a02',
+    ] as const
+    for (const id of [one, other, one]) await flow.fail(sent(id, IDS[0]), 'REDOX_NOT_DELIVERED')
+    await flow.showsStatus((text) => text === '2 not delivered')
+    await flow.outcome(sent(one, IDS[1]))
+    await flow.showsStatus((text) => text === '1 not delivered · delivered 925d1617')
+    await flow.outcome(sent(other, IDS[1]))
+    await flow.showsStatus((text) => text === 'delivered 925d1617')
+  })
+
   it('says how many messages it follows', async () => {
     statuses = { [IDS[0]]: ['pending'] }
     const flow = await start()

@@ -67,7 +67,7 @@ class LogFollower {
   }
 
   async follow({ msg, send, done }: LogInput): Promise<void> {
-    const entry = this.#status.newEntry()
+    const entry = this.#status.newEntry(outboxIdOf(msg))
     const { signal } = this.#closing
     const isFull = this.#followed.size >= MAX_FOLLOWED
     const since = arrivals.get(msg) ?? performance.now()
@@ -122,11 +122,9 @@ class LogFollower {
    * the flow has to be told of a refused message also if the store cannot be written. The first failure in a row is
    * logged.
    */
-  #record({ redox }: FlowMessage, logs: FollowedLog[]): void {
-    const { outbox: known } = isObject(redox) ? redox : {}
-    const { id } = isObject(known) ? known : {}
-    // A flow may have put any text there, which must not get into the log.
-    if (typeof id !== 'string' || !UUID.test(id)) return
+  #record(msg: FlowMessage, logs: FollowedLog[]): void {
+    const id = outboxIdOf(msg)
+    if (id === undefined) return
     const recorded = this.#connection().then(({ outbox }) => outbox?.recordVerdict(id, logs))
     recorded.then(
       () => (this.#isRecordFailureLogged = false),
@@ -143,6 +141,13 @@ class LogFollower {
     leaveForHandover(this.node, left)
     this.#closing.abort(new DOMException('closed', 'AbortError'))
   }
+}
+
+/** Returns the id of a message in the outbox. A flow may have put any other text there, which must not get into the log. */
+function outboxIdOf({ redox }: FlowMessage): string | undefined {
+  const { outbox } = isObject(redox) ? redox : {}
+  const { id } = isObject(outbox) ? outbox : {}
+  return typeof id === 'string' && UUID.test(id) ? id : undefined
 }
 
 /** Maximum number of log ids of a message: one for each destination. */

@@ -21,6 +21,9 @@ const SEPARATOR = ' · '
 const SHORT_ID = 8
 /** Errors of followed messages that the status counts: "2 not delivered". */
 const UNCONFIRMED = ['REDOX_NOT_DELIVERED', 'REDOX_NOT_CONFIRMED'] as const
+type UnconfirmedCode = (typeof UNCONFIRMED)[number]
+/** Maximum number of counted messages whose ids are known. An older one counts until the next deploy. */
+const MAX_UNCONFIRMED_IDS = 1000
 
 /** Messages for the destinations of the node that durable delivery has accepted but not delivered. */
 export interface Backlog {
@@ -62,6 +65,8 @@ export class Status {
   #ended: LastResult | undefined
   /** followed messages since the node was created: the next delivery must not hide that one has failed */
   readonly #unconfirmed = { REDOX_NOT_DELIVERED: 0, REDOX_NOT_CONFIRMED: 0 }
+  /** code by which a message in the outbox is counted: it no longer counts when it was sent again and delivered */
+  readonly #unconfirmedById = new Map<string, UnconfirmedCode>()
   #shown = ''
   #credit = AT_ONCE
   #creditAt = performance.now()
@@ -74,8 +79,11 @@ export class Status {
     private readonly table: Table,
   ) {}
 
-  /** Returns the callbacks that show a message in the status line. The message counts as in flight from `begin` on. */
-  newEntry(): StatusEntry {
+  /**
+   * Returns the callbacks that show a message in the status line. The message counts as in flight from `begin` on.
+   * @param outboxId id of a followed message in the outbox; undefined: it is not known, or the message is not followed
+   */
+  newEntry(outboxId?: string): StatusEntry {
     const entry: StatusEntry = {
       begin: (environment) => {
         this.#environment = environment
@@ -99,16 +107,18 @@ export class Status {
           failed: false,
           text: () => `${this.#word('accepted')} ${id.slice(0, SHORT_ID)}`,
         }),
-      delivered: (id) =>
+      delivered: (id) => {
+        this.#uncount(outboxId)
         this.#end(entry, {
           failed: false,
           text: () => `${this.#word('delivered')} ${id.slice(0, SHORT_ID)}`,
-        }),
+        })
+      },
       failed: (error) => this.#end(entry, { failed: true, text: () => this.#reason(error) }),
       unconfirmed: (error) => {
         const code = UNCONFIRMED.find((one) => error instanceof RedoxError && error.code === one)
         // Every other error leaves it open whether the message was delivered.
-        this.#unconfirmed[code ?? 'REDOX_NOT_CONFIRMED']++
+        this.#count(code ?? 'REDOX_NOT_CONFIRMED', outboxId)
         this.#end(entry, { failed: true, text: () => (code ? '' : this.#reason(error)) })
       },
     }
@@ -139,6 +149,22 @@ export class Status {
     this.#inFlight.delete(entry)
     this.#ended = ended
     this.#changed()
+  }
+
+  /** Counts a followed message that was not delivered or not confirmed; a message in the outbox counts once. */
+  #count(code: UnconfirmedCode, outboxId: string | undefined): void {
+    this.#uncount(outboxId)
+    this.#unconfirmed[code]++
+    if (outboxId === undefined) return
+    const [oldest] = this.#unconfirmedById.keys()
+    if (oldest !== undefined && this.#unconfirmedById.size >= MAX_UNCONFIRMED_IDS)
+      this.#unconfirmedById.delete(oldest)
+    this.#unconfirmedById.set(outboxId, code)
+  }
+
+  #uncount(outboxId = ''): void {
+    const code = this.#unconfirmedById.get(outboxId)
+    if (code !== undefined && this.#unconfirmedById.delete(outboxId)) this.#unconfirmed[code]--
   }
 
   #changed(): void {
