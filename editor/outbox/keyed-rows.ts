@@ -5,6 +5,10 @@ export class KeyedRows<Row extends { item: HTMLElement; close?(): void }> {
   /** @param onFocusLost called before the row that has the focus is removed */
   constructor(private readonly onFocusLost: () => void) {}
 
+  get keys(): string[] {
+    return [...this.#rows.keys()]
+  }
+
   get(key: string): Row | undefined {
     return this.#rows.get(key)
   }

@@ -19,6 +19,7 @@ export function lookUpPart(given: MessageActions): HTMLElement {
     () =>
       askReason({
         ...{ place, opener, submit: text('lookUp.open') },
+        proposed: text('lookUp.proposed'),
         hint: [text('lookUp.hint'), message.otherAccount ? text('lookUp.otherAccount') : ''].join(' '),
         decide: async (reason) => {
           const body: LookUpRequest = { reason }

@@ -1,5 +1,5 @@
 /** Buttons in the details of an open message. */
-import type { ContentResponse } from '../../src/shared/outbox-api'
+import type { ContentResponse, MessageDetails } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
 import { safeFile } from '../tab/file-view'
 import { pretty } from '../tab/formats'
@@ -19,13 +19,17 @@ export function actionButtons(given: MessageActions): HTMLElement {
   const buttons = element('div', 'redox-tab-buttons')
   const actions = may('write') ? ACTIONS[message.state] : []
   if (may('write') && message.canLookUp !== undefined) buttons.append(lookUpPart(given))
-  if (may('write') && message.state === 'waiting' && !message.paused) buttons.append(tryItNow(given))
+  if (may('write') && canTryNow(message)) buttons.append(tryItNow(given))
   buttons.append(...actions.map((action) => decisionButton(given, action)))
   if (RED.nodes.node(message.owner))
     buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))
   if (may('content')) buttons.append(contentButton(given), ...fileButtons(given))
   return buttons
 }
+
+/** Returns false if an attempt now would not send the message: a person has to resume its destination or to decide first. */
+const canTryNow = ({ state, paused, blockedReason }: MessageDetails): boolean =>
+  state === 'waiting' && !paused && blockedReason === undefined
 
 /** Returns the button that tries the destination of a waiting message now: a message cannot overtake another one. */
 const tryItNow = ({ message: { destination }, place, onTryNow }: MessageActions): HTMLElement =>

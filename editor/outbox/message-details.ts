@@ -4,7 +4,7 @@ import type { LogVerdict } from '../../src/shared/values'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
 import { textButton } from './text-button'
-import { destinationId, destinationName, logStatus, shortId, userName } from './words'
+import { destinationId, destinationName, logStatus, sentenceOf, shortId, userName } from './words'
 
 /** Returns the facts about the result of a message. */
 export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: MessageDetails): HTMLElement {
@@ -67,15 +67,19 @@ export function tellNext(place: HTMLElement, message: MessageDetails, onShow: (i
   const { waitsBehind = '' } = message
   place.hidden = said === ''
   if (place.textContent === said) return
-  place.replaceChildren(said === behind(waitsBehind) ? textButton(said, () => onShow(waitsBehind)) : said)
+  place.replaceChildren(said === behind(message) ? textButton(said, () => onShow(waitsBehind)) : said)
 }
 
-function whatNext({ state, paused, waitsBehind, dueAt, attempts }: MessageDetails): string {
+function whatNext(message: MessageDetails): string {
+  const { state, paused, waitsBehind, dueAt, attempts } = message
   if (state !== 'waiting') return ''
   if (paused) return text('next.paused')
-  if (waitsBehind) return behind(waitsBehind)
+  if (waitsBehind) return behind(message)
   if (dueAt && Date.parse(dueAt) > Date.now()) return text('next.due', { at: time(dueAt) })
   return attempts > 0 ? text('next.now') : text('next.soon')
 }
 
-const behind = (id: string): string => text('next.behind', { id: shortId(id) })
+const behind = ({ waitsBehind = '', blockedReason: reason }: MessageDetails): string =>
+  reason === undefined
+    ? text('next.behind', { id: shortId(waitsBehind) })
+    : text('next.behindParked', { id: shortId(waitsBehind), reason: sentenceOf(reason) })

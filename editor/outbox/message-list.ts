@@ -13,6 +13,8 @@ interface MessageListOptions extends MessageRowOptions {
 
 export interface MessagePages {
   messages: MessageSummary[]
+  /** messages of open rows that no longer match the filter, but stay listed */
+  kept: MessageSummary[]
   /** number of pages to load */
   pages: number
   isMore: boolean
@@ -25,6 +27,8 @@ export class MessageList {
   readonly #items = element('ul', 'redox-outbox-messages')
   readonly #more = element('div', 'redox-outbox-more')
   readonly #empty = tab.noticePlace()
+  /** id of the message whose row is opened when it is listed */
+  #toOpen: string | undefined
   readonly #rows = new KeyedRows<MessageRow>(() => this.focus())
 
   constructor(private readonly options: MessageListOptions) {
@@ -32,6 +36,7 @@ export class MessageList {
     this.#items.setAttribute('aria-label', text('messages'))
     this.#empty.place.setAttribute('role', 'status')
     this.#more.append(button(text('more'), options.onMore))
+    this.#more.hidden = true
     this.elements = [this.#empty.place, this.#items, this.#more]
   }
 
@@ -43,18 +48,39 @@ export class MessageList {
     this.#rows.keep([])
   }
 
-  show({ messages, pages, isMore, emptyNotice }: MessagePages): void {
-    this.#rows.keep(messages.map(({ id }) => id))
+  /** Ids of the messages whose details are shown. */
+  get openIds(): string[] {
+    return this.#rows.keys.filter((id) => this.#rows.get(id)?.isOpen)
+  }
+
+  /** Opens the row of a message as soon as it is listed. */
+  openSoon(id: string): void {
+    this.#toOpen = id
+  }
+
+  show({ messages, kept, pages, isMore, emptyNotice }: MessagePages): void {
+    this.#rows.keep([...messages, ...kept].map(({ id }) => id))
+    for (const message of kept) this.#rows.get(message.id)?.update(message)
+    const keptItems = new Set(kept.flatMap(({ id }) => this.#rows.get(id)?.item ?? []))
     let before: HTMLElement | undefined
     for (const message of messages) {
       const known = this.#rows.get(message.id)
       known?.update(message)
       const { item } = known ?? this.#rows.set(message.id, new MessageRow(message, this.options))
-      const place = before ? before.nextSibling : this.#items.firstChild
+      let place = before ? before.nextElementSibling : this.#items.firstElementChild
+      while (place && keptItems.has(place as HTMLElement)) place = place.nextElementSibling
       if (place !== item) this.#items.insertBefore(item, place)
       before = item
     }
-    this.#empty.tell(messages.length === 0 ? emptyNotice : undefined)
+    this.#empty.tell(messages.length + kept.length === 0 ? emptyNotice : undefined)
     this.#more.hidden = !isMore || pages >= MAX_PAGES
+    this.#openWanted()
+  }
+
+  #openWanted(): void {
+    const row = this.#rows.get(this.#toOpen ?? '')
+    if (row === undefined) return
+    this.#toOpen = undefined
+    row.open()
   }
 }

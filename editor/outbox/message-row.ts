@@ -63,6 +63,14 @@ export class MessageRow {
     return this.#row.item
   }
 
+  get isOpen(): boolean {
+    return this.#row.place() !== undefined
+  }
+
+  open(): void {
+    this.#row.open()
+  }
+
   close(): void {
     this.#row.close()
   }

@@ -1,4 +1,5 @@
 import type { MessageFilter, MessageSummary } from '../../src/shared/outbox-api'
+import { VERDICTS } from '../../src/shared/values'
 import { button, element, folded } from '../tab/elements'
 import { text } from './tab'
 
@@ -65,10 +66,13 @@ export class SearchForm {
     for (const field of [this.#since, this.#till, this.#code]) field.value = ''
   }
 
-  /** Suggests the error codes of the messages in the list. */
+  /** Suggests the error codes of the messages in the list, and those of messages that were refused after their delivery. */
   suggest(messages: MessageSummary[]): void {
     const known = [...this.#codes.children].map((option) => (option as HTMLOptionElement).value)
-    const found = new Set(messages.flatMap(({ reason = '' }) => (reason.startsWith('REDOX_') ? reason : [])))
+    const found = new Set([
+      ...VERDICTS.filter((verdict) => verdict !== 'accepted'),
+      ...messages.flatMap(({ reason = '' }) => (reason.startsWith('REDOX_') ? reason : [])),
+    ])
     this.#codes.append(
       ...[...found].filter((code) => !known.includes(code)).map((code) => new Option(code, code)),
     )

@@ -1,6 +1,7 @@
 import type {
   BeginNewRequest,
   ConnectionSummary,
+  MessageDetails,
   MessageFilter,
   MessagesResponse,
   MessageSummary,
@@ -24,7 +25,7 @@ import { SearchForm, type Searched } from './search-form'
 import { StateFilters, type StateFilter } from './state-filters'
 import { StrandedStores } from './stranded-stores'
 import { ask, may, tab, text } from './tab'
-import { NONE, OPEN, rememberNames } from './words'
+import { IN_PROGRESS, NONE, OPEN, rememberNames } from './words'
 
 const REFRESH_MS = 3_000
 const PAGE = 50
@@ -51,6 +52,8 @@ export class OutboxView {
   /** Connection that the tab shows, if its store is open. */
   #open: ConnectionSummary | undefined
   #isVisible = false
+  /** filter of the list that is shown, as JSON */
+  #shownFilter = ''
   readonly #mark = new ParkedMark()
   readonly #notices = tab.noticePlace()
   readonly #storeError = element('p', 'redox-outbox-trouble')
@@ -165,6 +168,7 @@ export class OutboxView {
 
   #showSubject(subject: { destination: string } | { search: string }): void {
     this.#search.write('search' in subject ? subject : {})
+    if ('search' in subject) this.#messages.openSoon(subject.search)
     this.#want({ ...NOTHING_SEARCHED, destination: '', ...subject, state: '' })
   }
 
@@ -207,6 +211,7 @@ export class OutboxView {
     if (chosen !== this.#wanted) return
     rememberNames(found.messages)
     this.#messages.show(found)
+    this.#shownFilter = JSON.stringify(this.#filter)
     this.#search.suggest(found.messages)
   }
 
@@ -224,13 +229,40 @@ export class OutboxView {
       after = answer.next
       if (after === undefined) break
     }
-    return { messages, pages, isMore: after !== undefined, emptyNotice: this.#emptyNotice }
+    const kept = await this.#keptOpen(messages)
+    return { messages, kept, pages, isMore: after !== undefined, emptyNotice: this.#emptyNotice }
+  }
+
+  /**
+   * Returns the messages of open rows that no longer match the filter, but stay listed: the row must not go while a user
+   * reads it. A message that has left the state of the filter goes, apart from one that is being sent: it waits again if
+   * the attempt fails.
+   */
+  async #keptOpen(listed: MessageSummary[]): Promise<MessageSummary[]> {
+    const { state } = this.#wanted
+    if (JSON.stringify(this.#filter) !== this.#shownFilter) return []
+    const ids = this.#messages.openIds.filter((id) => !listed.some((message) => message.id === id))
+    const found = await Promise.all(ids.map((id) => this.#stored(id)))
+    const isKept = (message: MessageDetails): boolean =>
+      !state || (IN_PROGRESS.includes(state) && IN_PROGRESS.includes(message.state))
+    return found.flatMap((message) => (message && isKept(message) ? message : []))
+  }
+
+  /** Returns undefined if the message is no longer stored. */
+  #stored(id: string): Promise<MessageDetails | undefined> {
+    return ask<MessageDetails>(`${this.#route}/messages/${encodeURIComponent(id)}`).catch(
+      (failure: unknown) => {
+        if (failure instanceof RequestError && failure.status === 404) return undefined
+        throw failure
+      },
+    )
   }
 
   get #emptyNotice(): string {
     const { state, destination, search, since, till, code } = this.#wanted
     const isNarrowed = Boolean(destination || search || since || till || code)
-    return state && !isNarrowed ? NONE[state] : 'empty'
+    if (isNarrowed) return 'noneFound'
+    return state ? NONE[state] : 'empty'
   }
 
   #fail(failure: unknown): void {

@@ -13,7 +13,9 @@ import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
 
 /** States of messages that are not finished: they can still be sent or need a decision. */
-export const OPEN: readonly MessageState[] = ['waiting', 'sending', 'parked']
+/** States of a message that delivery goes on for by itself. */
+export const IN_PROGRESS: readonly MessageState[] = ['waiting', 'sending']
+export const OPEN: readonly MessageState[] = [...IN_PROGRESS, 'parked']
 export const STATES: readonly MessageState[] = [...OPEN, 'delivered', 'discarded']
 
 export const ICONS: Record<MessageState, string> = {

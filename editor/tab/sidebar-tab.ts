@@ -4,6 +4,7 @@ import { request, type RequestOptions } from './request'
 export interface Row {
   item: HTMLLIElement
   line: HTMLButtonElement
+  open(): void
   close(): void
   /** Returns the element that contains the details; undefined while the row is closed. */
   place(): HTMLElement | undefined
@@ -88,6 +89,7 @@ export class SidebarTab {
     item.append(line)
 
     const open = (): void => {
+      place?.remove()
       place = element('div', 'redox-tab-details')
       place.id = `${this.#id}-${id}`
       line.setAttribute('aria-controls', place.id)
@@ -107,7 +109,7 @@ export class SidebarTab {
     }
     line.setAttribute('aria-expanded', 'false')
     line.addEventListener('click', () => expand(place === undefined))
-    return { item, line, close, place: () => place }
+    return { item, line, open: () => expand(true), close, place: () => place }
   }
 
   // ---- Requests -------------------------------------------------------------------------------------------

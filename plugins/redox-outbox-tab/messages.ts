@@ -137,16 +137,22 @@ async function waitingReason(
   const states = ['waiting', 'sending', 'parked'] as const
   if (orderKey !== undefined) {
     const [first] = await store.ids({ destination, orderKey }, states)
-    if (first !== undefined && first !== id) return { ...reason, waitsBehind: first }
+    if (first !== undefined && first !== id) {
+      const [found] = await store.find({ id: first, limit: 1 })
+      return { ...reason, waitsBehind: first, ...blockedReason(found) }
+    }
   }
   const open = await store.ids({ destination }, states)
   for (const earlier of open.slice(0, open.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
     const [found] = await store.find({ id: earlier, limit: 1 })
     const isFollowed = orderKey === undefined || found?.orderKey === undefined
-    if (found?.ordered && isFollowed) return { ...reason, waitsBehind: earlier }
+    if (found?.ordered && isFollowed) return { ...reason, waitsBehind: earlier, ...blockedReason(found) }
   }
   return reason
 }
+
+const blockedReason = (earlier: StoredMessage | undefined): Pick<WaitingReason, 'blockedReason'> =>
+  earlier?.state === 'parked' && earlier.reason !== undefined ? { blockedReason: earlier.reason } : {}
 
 /** Returns the document and order IDs of a message. They are identifiers of a patient's documents. */
 export async function identifiersIn(

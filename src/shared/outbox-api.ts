@@ -186,6 +186,8 @@ export interface WaitingReason {
   dueAt?: string
   /** id of the earlier message to the same destination */
   waitsBehind?: string
+  /** code why the earlier message is parked, so that a person has to decide about it first; left out if it is not parked */
+  blockedReason?: string
 }
 
 /** Response of `GET redox/outbox/:connection/messages/:id/identifiers`. */

@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
 import { sizedFile } from '../lib/fixtures'
 import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, type OutboxClient } from '../lib/outbox'
+import type { Reply } from '../lib/redox'
 import { reply, type ScriptedServer } from '../lib/scripted-server'
 import type { Editor } from './editor'
 import {
@@ -98,8 +99,12 @@ describe('outbox in the editor', function () {
     assert.deepEqual((await order('Waiting', 2)).map(short), waiting)
     await tab(page).locator('.redox-tab-line').first().click()
     await details(page)
-      .getByText(`It waits behind ${refused.slice(0, 8)}.`)
+      .getByText(
+        `It waits behind the parked message ${refused.slice(0, 8)}: Redox or the destination rejected the message.`,
+      )
       .waitFor()
+    // An attempt now would change nothing.
+    assert.equal(await details(page).getByRole('button', { name: 'Try its destination now' }).count(), 0)
     await editor.screenshot('outbox-waits-behind')
     await tab(page).locator('.redox-tab-line').first().click()
   })
@@ -115,6 +120,7 @@ describe('outbox in the editor', function () {
       await page.keyboard.press('Enter')
       await count(page, 1)
       await line(page, refused).waitFor()
+      await details(page).getByRole('button', { name: 'Send again' }).waitFor()
       assert.equal(await tab(page).getByRole('searchbox').inputValue(), refused)
       await editor.screenshot('outbox-shown-message')
       await tab(page).getByRole('button', { name: 'Clear search' }).click()
@@ -246,7 +252,6 @@ describe('outbox in the editor', function () {
     await lines.first().getByRole('button').click()
     await count(page, 1)
     await line(page, id).getByText('Discarded · manually').waitFor()
-    await line(page, id).click()
     await details(page).getByText('anonymous: wrong patient <img').waitFor()
     await line(page, id).click()
     await tab(page).getByText('Audit log', { exact: true }).click()
@@ -357,6 +362,39 @@ describe('outbox in the editor', function () {
       async () => (await client.decide(id, 'discard', 'end of test')).status === 204,
     )
     await line(page, id).waitFor({ state: 'detached' })
+    await filter(page, 'Parked').click()
+    redox.script('send')
+  })
+
+  it('keeps an open message listed while it is being sent, and in a search by code until it is closed', async () => {
+    let answer = (): void => undefined
+    const held: Reply = (response) => {
+      answer = () => void response.writeHead(400).end('{}')
+    }
+    redox.script('send', reply(503, {}), held)
+    const { id } = await client.accept({ documentId: 'doc-kept' })
+    await eventually('it failed', async () => (await client.get(`messages/${id}`))['attempts'] === 1)
+    await filter(page, 'Waiting').click()
+    await line(page, id).click()
+    await line(page, id).getByText('Sending').waitFor()
+    assert.equal(await filter(page, 'Waiting').getAttribute('aria-pressed'), 'true')
+    assert.ok(await details(page).isVisible())
+    answer()
+    await client.until(id, 'parked')
+    await line(page, id).waitFor({ state: 'detached' })
+
+    await tab(page).getByText('Time accepted, error code').click()
+    await tab(page).getByLabel('Error code', { exact: true }).fill('REDOX_REJECTED')
+    await tab(page).getByRole('button', { name: 'Search', exact: true }).click()
+    await line(page, id).click()
+    await client.decide(id, 'discard', 'end of test')
+    await line(page, id).getByText('Discarded').waitFor()
+    await details(page).getByText('end of test').waitFor()
+    await line(page, id).click()
+    await line(page, id).waitFor({ state: 'detached' })
+    await tab(page).getByText('No message matches the search.').waitFor()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
+    await tab(page).getByText('Time accepted, error code').click()
     await filter(page, 'Parked').click()
     redox.script('send')
   })
