@@ -143,6 +143,7 @@ describe('fields in the answers of the outbox', function () {
     await admin.until(ofPatient, 'parked')
     const behindIt = (await admin.accept({ documentId: 'doc-01' }))['id'] as string
     await overview()
+    await list()
     await one(behindIt)
     redox.script('send', TAKEN)
     assert.equal((await admin.decide(ofPatient, 'discard', 'x')).status, 204)
