@@ -148,7 +148,8 @@ describe('durable delivery on a failing disk', function () {
       assert.ok(count > 5, String(count))
       await writeFile(path.join(userDir, 'ballast'), Buffer.alloc(16_000_000)).catch(() => undefined)
       await eventually('the status says so', () => delivery().code === 'REDOX_STORE_FULL')
-      assert.ok(flow.statuses.some((text) => text.includes('Store full')))
+      // A status changes at most once a second.
+      await eventually('the node says so', () => flow.statuses.some((text) => text.includes('Store full')))
       const { store } = delivery().outbox!
       // At intervals, the store is opened again to check whether it can write. It cannot be read meanwhile.
       const readable = async (): Promise<number> => (await store.find({ limit: 100 }).catch(() => [])).length
