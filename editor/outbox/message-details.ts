@@ -8,11 +8,13 @@ import { destinationId, destinationName, logStatus, sentenceOf, shortId, userNam
 
 /** Returns the facts about the result of a message. */
 export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: MessageDetails): HTMLElement {
+  const { logIds = [] } = delivery ?? error?.cause ?? {}
+  const judged = verdict?.logs.map(({ logId }) => logId) ?? []
   return tab.facts([
     ['error', [error?.code, error?.message]],
     ['problem', [unreadable?.code, unreadable?.message]],
     ['status', delivery?.status ?? error?.cause.status],
-    ['logIds', delivery?.logIds ?? error?.cause.logIds],
+    ['logIds', logIds.filter((id) => !judged.includes(id))],
     ['verdict', verdict?.logs.map(logText)],
     ['verdictAt', verdict && time(verdict.at)],
     ['foundLog', foundLogId],
@@ -21,7 +23,11 @@ export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: 
 }
 
 const logText = (log: LogVerdict): string =>
-  [`${text('lookUp.log', { id: log.logId })}: ${logStatus(log)}`, log.stage, log.code]
+  [
+    `${text('lookUp.log', { id: log.logId })}: ${logStatus(log)}`,
+    log.stage && text('lookUp.stage', { stage: log.stage }),
+    log.code && text('lookUp.answer', { code: log.code }),
+  ]
     .filter(Boolean)
     .join(' · ')
 
@@ -34,11 +40,11 @@ export function aboutMessage(
   const at = (value: string | undefined): string | undefined => value && time(value)
   const ended = message.state === 'parked' ? 'parkedSince' : 'ended'
   return tab.facts([
+    ['identifiers', Object.entries(identifiers).map(([name, value]) => `${name}: ${value}`)],
     ['decision', decision && `${userName(decision.who)}: ${decision.reason}`],
     ['destination', [...new Set([destinationName(message.destination), destinationId(message.destination)])]],
     ['operation', message.operation],
     ['environment', message.environment],
-    ['identifiers', Object.entries(identifiers).map(([name, value]) => `${name}: ${value}`)],
     ['files', files.map(fileText)],
     ['accepted', at(message.acceptedAt)],
     ['attempts', message.attempts],

@@ -4,7 +4,7 @@ import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
 import type { SealedStore, AttemptRecord } from '../../src/queue/jobs'
 import type { StoredMessage } from '../../src/queue/types'
-import { messageOfRetried } from '../../src/redox/attempt-errors'
+import { messageOfParked, messageOfRetried } from '../../src/redox/attempt-errors'
 import { identifiersOf } from '../../src/redox/identifiers'
 import type {
   Arrival,
@@ -101,7 +101,7 @@ function lastAttempt(
   const failure = unknown ?? error
   if (failure === undefined) return found
   const { answer: _answer, identifiers: _identifiers, ...cause } = failure.cause
-  const message = isRetried ? messageOfRetried(failure) : failure.message
+  const message = isRetried ? messageOfRetried(failure) : messageOfParked(failure)
   return { ...found, error: { code: failure.code, message, cause } }
 }
 

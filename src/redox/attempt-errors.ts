@@ -11,6 +11,10 @@ const SEND_AGAIN: Partial<Record<RedoxError['code'], string>> = {
   REDOX_TIMEOUT: 'Send again later, or raise the Connect timeout or the Response timeout in the connection.',
 }
 
+/** Advice for a flow, whose Catch node gets the cause of the error. */
+const LOOK_UP =
+  'Look it up in the Redox dashboard before you send it again (error.cause has its identifiers).'
+
 const ADVICE: Partial<Record<RedoxError['code'], string>> = {
   ...SEND_AGAIN,
   REDOX_AUTHENTICATION:
@@ -18,11 +22,13 @@ const ADVICE: Partial<Record<RedoxError['code'], string>> = {
   REDOX_FORBIDDEN: 'Check the destination, the environment and the permissions of the key.',
   REDOX_TOO_LARGE: 'Upload the file instead of embedding it, or make it smaller.',
   REDOX_NETWORK: 'Check the network and the hosts in the connection.',
-  REDOX_OUTCOME_UNKNOWN:
-    'The message may have arrived. Look it up in the Redox dashboard before you send it again (error.cause has its ' +
-    'identifiers).',
+  REDOX_OUTCOME_UNKNOWN: `The message may have arrived. ${LOOK_UP}`,
   REDOX_ABORTED: 'The flow was stopped or deployed. Send it again.',
 }
+
+/** Error text of a parked message, without the advice to look it up: the outbox has buttons and sentences for that. */
+export const messageOfParked = ({ message }: Pick<RedoxError, 'message'>): string =>
+  message.replace(` ${LOOK_UP}`, '')
 
 /** Error text of a message that is retried automatically, without the advice to send again. */
 export function messageOfRetried({ code, message }: Pick<RedoxError, 'code' | 'message'>): string {

@@ -43,7 +43,10 @@ describe('verdicts in the outbox of the editor', function () {
     await line(page, id).getByText('Delivered to Redox · refused by the destination').waitFor()
     assert.equal(await line(page, id).locator('.redox-outbox-refused .fa-exclamation-triangle').count(), 1)
     const [logId] = (await client.get(`messages/${id}`))['delivery'].logIds as string[]
-    await details(page).getByText(`log ${logId}: refused by the destination`).waitFor()
+    await details(page)
+      .getByText(`log ${logId}: refused by the destination · stage: request · answer: 400`)
+      .waitFor()
+    assert.equal(await details(page).getByText('Log IDs').count(), 0)
     await askToSendAgain(page, 'the destination refused it, so it has not arrived')
     await editor.screenshot('outbox-refused-by-destination')
     const open = async (): Promise<void> => {
