@@ -27,7 +27,7 @@ export class MessageList {
   readonly #items = element('ul', 'redox-outbox-messages')
   readonly #more = element('div', 'redox-outbox-more')
   readonly #empty = tab.noticePlace()
-  /** id of the message whose row is opened when it is listed */
+  /** id of the message whose row is opened when the list is shown next */
   #toOpen: string | undefined
   readonly #rows = new KeyedRows<MessageRow>(() => this.focus())
 
@@ -53,7 +53,7 @@ export class MessageList {
     return this.#rows.keys.filter((id) => this.#rows.get(id)?.isOpen)
   }
 
-  /** Opens the row of a message as soon as it is listed. */
+  /** Opens the row of a message, if the list that is shown next has it. */
   openSoon(id: string): void {
     this.#toOpen = id
   }
@@ -61,14 +61,14 @@ export class MessageList {
   show({ messages, kept, pages, isMore, emptyNotice }: MessagePages): void {
     this.#rows.keep([...messages, ...kept].map(({ id }) => id))
     for (const message of kept) this.#rows.get(message.id)?.update(message)
-    const keptItems = new Set(kept.flatMap(({ id }) => this.#rows.get(id)?.item ?? []))
+    const keptItems = new Set<Element>(kept.flatMap(({ id }) => this.#rows.get(id)?.item ?? []))
     let before: HTMLElement | undefined
     for (const message of messages) {
       const known = this.#rows.get(message.id)
       known?.update(message)
       const { item } = known ?? this.#rows.set(message.id, new MessageRow(message, this.options))
       let place = before ? before.nextElementSibling : this.#items.firstElementChild
-      while (place && keptItems.has(place as HTMLElement)) place = place.nextElementSibling
+      while (place && keptItems.has(place)) place = place.nextElementSibling
       if (place !== item) this.#items.insertBefore(item, place)
       before = item
     }
@@ -79,8 +79,8 @@ export class MessageList {
 
   #openWanted(): void {
     const row = this.#rows.get(this.#toOpen ?? '')
-    if (row === undefined) return
     this.#toOpen = undefined
-    row.open()
+    // An open row stays as it is: the user may be writing a reason in it.
+    if (!row?.isOpen) row?.open()
   }
 }

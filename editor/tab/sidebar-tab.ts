@@ -89,7 +89,6 @@ export class SidebarTab {
     item.append(line)
 
     const open = (): void => {
-      place?.remove()
       place = element('div', 'redox-tab-details')
       place.id = `${this.#id}-${id}`
       line.setAttribute('aria-controls', place.id)

@@ -53,7 +53,11 @@ export class StoreUsage {
    */
   async update(mayEvict: boolean): Promise<void> {
     await this.#measure()
-    if (this.refused > 0 && mayEvict) await this.#searchRoom(this.refused)
+    if (this.refused > 0 && mayEvict) {
+      // Updates are rare, unlike messages: this search must not wait because one for a message was just made.
+      this.#searchedAt = -Infinity
+      await this.#searchRoom(this.refused)
+    }
     this.#forgetRefusal()
   }
 

@@ -190,29 +190,27 @@ export class PostgresQueue implements QueueStore {
     await this.connection.ask('UPDATE redox.queue SET seen_at = redox.now($1) WHERE queue = $1', [])
   }
 
-  async purge(before: number, now: number): Promise<number> {
-    let purged = 0
-    for (let last = FORGOTTEN_AT_ONCE; last === FORGOTTEN_AT_ONCE; purged += last) {
-      const text = 'SELECT redox.forget($1, $2, $3, $4) AS gone'
-      const values = [before, now - UNANNOUNCED_MS, FORGOTTEN_AT_ONCE]
-      const [row] = await this.connection.ask<{ gone: number }>(text, values)
-      last = present(row, 'the answer of redox.forget').gone
-    }
-    return purged
+  purge(before: number, now: number): Promise<number> {
+    return this.#forget('SELECT redox.forget($1, $2, $3, $4) AS gone', [before, now - UNANNOUNCED_MS])
   }
 
-  async evict(kind: EvictionKind, limit: number, now: number): Promise<number> {
-    let evicted = 0
-    for (let asked = 0, last = 0; last === asked && evicted < limit; evicted += last) {
-      asked = Math.min(limit - evicted, FORGOTTEN_AT_ONCE)
-      const values = [kind, now - UNANNOUNCED_MS, asked]
-      const [row] = await this.connection.ask<{ gone: number }>(
-        'SELECT redox.evict($1, $2, $3, $4) AS gone',
-        values,
-      )
-      last = present(row, 'the answer of redox.evict').gone
+  evict(kind: EvictionKind, limit: number, now: number): Promise<number> {
+    return this.#forget('SELECT redox.evict($1, $2, $3, $4) AS gone', [kind, now - UNANNOUNCED_MS], limit)
+  }
+
+  /**
+   * Deletes messages in batches.
+   * @param values parameters of the statement from `$2` on, without the last one: the number of messages in a batch
+   * @returns number of deleted messages
+   */
+  async #forget(text: string, values: unknown[], limit = Infinity): Promise<number> {
+    let forgotten = 0
+    for (let batch = 0, last = 0; last === batch && forgotten < limit; forgotten += last) {
+      batch = Math.min(limit - forgotten, FORGOTTEN_AT_ONCE)
+      const [row] = await this.connection.ask<{ gone: number }>(text, [...values, batch])
+      last = present(row, 'the number of deleted messages').gone
     }
-    return evicted
+    return forgotten
   }
 
   async sweep(now: number): Promise<void> {
