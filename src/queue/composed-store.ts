@@ -126,6 +126,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.counts()
   }
 
+  refusedLater(): Promise<number> {
+    return this.admin.refusedLater()
+  }
+
   size(): Promise<number> {
     return this.admin.size()
   }

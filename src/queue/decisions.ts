@@ -2,7 +2,7 @@ import { RedoxError } from '../errors'
 import { toStoreTime, toWallTime } from './store-clock'
 import type { SealedStore } from './jobs'
 import {
-  DECIDABLE,
+  isDecidable,
   STATES,
   type Action,
   type Criteria,
@@ -187,7 +187,7 @@ export async function decideOne(
   const terms = termsOf(store, message, decision)
   // If the state of the message does not allow the action, `decide` below throws. Returning false here would hide that
   // error.
-  if (DECIDABLE[decision.action].includes(message.state) && changesNothing(message, terms)) return false
+  if (isDecidable(message, decision.action) && changesNothing(message, terms)) return false
   const { logId } = decision
   await decide(store, message, decision, {
     ...terms,
@@ -241,7 +241,7 @@ async function termsAmongMany(
 ): Promise<DecisionTerms | SkipCode> {
   const { action, otherAccount: isAllowed } = decision
   const { code } = decision.filter
-  if (!DECIDABLE[action].includes(message.state)) return LOST
+  if (!isDecidable(message, action)) return LOST
   const terms = termsOf(sealedStore.store, message, decision)
   if (onlyCertain && (await mayHaveArrived(sealedStore, message))) return UNKNOWN
   if (action !== 'resend') return terms

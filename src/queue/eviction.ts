@@ -1,5 +1,5 @@
 /** Order in which a full store deletes ended messages before their time (docs/operations.md#a-limit). */
-import type { MessageState } from '../shared/values'
+import { isRefusedLater, type MessageState } from '../shared/values'
 
 /**
  * Kinds of ended messages, the least needed first. `finished`: accepted by its destinations, or ended by a person.
@@ -10,8 +10,9 @@ export const EVICTION_ORDER = ['finished', 'unconfirmed', 'refused'] as const
 export type EvictionKind = (typeof EVICTION_ORDER)[number]
 
 /** Returns the kind of an ended message. The SQL function `redox.eviction_kind` does the same. */
-export function evictionKindOf({ state, reason }: { state: MessageState; reason?: string }): EvictionKind {
+export function evictionKindOf(message: { state: MessageState; reason?: string }): EvictionKind {
+  const { state, reason } = message
   if (state !== 'delivered') return 'finished'
-  if (reason === 'REDOX_NOT_DELIVERED') return 'refused'
+  if (isRefusedLater(message)) return 'refused'
   return reason === undefined || reason === 'REDOX_NOT_CONFIRMED' ? 'unconfirmed' : 'finished'
 }

@@ -8,6 +8,8 @@ import type { DeliveryStore, DestinationState, MessageState } from './types'
 /** Queue stats: numbers of messages, failing destinations and state of the store. */
 export interface QueueStats {
   counts: Record<MessageState, number>
+  /** number of delivered messages that a destination refused later */
+  refusedLater: number
   destinations: DestinationState[]
   /** milliseconds since the oldest open message was accepted; 0: no message is open */
   age: number
@@ -52,8 +54,9 @@ export class Maintenance {
   /** number of delivered and discarded messages at the last measurement */
   #endedAtMeasurement = 0
   #sweptAt = -Infinity
-  #stats: Pick<QueueStats, 'counts' | 'destinations'> & { oldest?: number } = {
+  #stats: Pick<QueueStats, 'counts' | 'refusedLater' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
+    refusedLater: 0,
     destinations: [],
   }
 
@@ -87,12 +90,21 @@ export class Maintenance {
   }
 
   async #readStats(): Promise<void> {
-    const [counts, destinations] = await Promise.all([this.store.counts(), this.store.destinations()])
+    const [counts, refusedLater, destinations] = await Promise.all([
+      this.store.counts(),
+      this.store.refusedLater(),
+      this.store.destinations(),
+    ])
     this.options.backoff.keepOnly(
       new Set(destinations.flatMap(({ destination, open }) => (open > 0 ? [destination] : []))),
     )
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
-    this.#stats = { counts, destinations, ...(times.length > 0 && { oldest: Math.min(...times) }) }
+    this.#stats = {
+      counts,
+      refusedLater,
+      destinations,
+      ...(times.length > 0 && { oldest: Math.min(...times) }),
+    }
   }
 
   async #measure(): Promise<void> {

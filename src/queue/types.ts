@@ -29,6 +29,7 @@
  */
 import {
   ACTIONS,
+  isRefusedLater,
   MESSAGE_STATES as STATES,
   type Action,
   type MessageState,
@@ -149,6 +150,13 @@ export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {
   discard: ['waiting', 'parked'],
   extend: ['waiting'],
 }
+/** Actions that are also possible for a message that a destination refused after its delivery. */
+export const DECIDABLE_LATER: readonly Action[] = ['mark-delivered', 'discard']
+
+/** Returns true if an action is possible for a message in this status. */
+export const isDecidable = (message: Pick<StoredMessage, 'state' | 'reason'>, action: Action): boolean =>
+  message.reason !== MOVING &&
+  (DECIDABLE[action].includes(message.state) || (isRefusedLater(message) && DECIDABLE_LATER.includes(action)))
 
 /** Optional parameters of an action. */
 export interface DecisionTerms {
@@ -285,6 +293,8 @@ export interface AdminStore {
   /** Returns the destinations that have open or parked messages, or are paused. */
   destinations(): Promise<DestinationState[]>
   counts(): Promise<Record<MessageState, number>>
+  /** Returns the number of delivered messages that a destination refused after Redox had accepted them. */
+  refusedLater(): Promise<number>
   /**
    * Returns the number of bytes that the store occupies: the files in the folder of an embedded store, without the disk
    * reserve, or the tables and indexes in the schema of a database, with the messages of all connections in it.
@@ -300,7 +310,8 @@ export interface AdminStore {
   /**
    * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded
    * message): it waits again in its old position, due at once, with no attempts and a new deadline of the same
-   * duration. `mark-delivered`, `discard` (of a waiting or parked message): it is done; its node emits no result.
+   * duration. `mark-delivered`, `discard` (of a waiting or parked message, or one that a destination refused later): it
+   * is done; its node emits no result.
    * `extend` (of a waiting message): `terms.deadline` replaces the present deadline. No action applies to a message
    * that is {@link MOVING}.
    * @throws RedoxError REDOX_STORE_LOST if the message is in another state or no longer stored, or if `extend` would

@@ -25,7 +25,9 @@ export async function recordVerdict(
     const record = await sealedStore.recordOf(message)
     const logIds = record.delivery?.facts.logIds ?? []
     const found = followed.filter((log) => logIds.includes(log.id)).map(logVerdict)
-    if (message.state !== 'delivered' || message.notes === undefined || found.length === 0) return
+    // A person who has marked a refused message as delivered knows more than the logs.
+    const isOver = message.state !== 'delivered' || message.reason === 'mark-delivered'
+    if (isOver || message.notes === undefined || found.length === 0) return
     const logs = merged(record.verdict, found)
     const verdict = { at: toWallTime(store.clock, store.clock.now()), logs }
     const notes = await sealedStore.sealRecord(id, { ...record, verdict })

@@ -69,6 +69,15 @@ export type LogStatus = 'succeeded' | 'failed' | 'filtered' | 'pending' | 'unkno
 export const VERDICTS = ['accepted', 'REDOX_NOT_DELIVERED', 'REDOX_NOT_CONFIRMED'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
+/** Returns true if a destination refused the message after Redox had accepted it: a person has to decide about it. */
+export const isRefusedLater = ({
+  state,
+  reason,
+}: {
+  state: MessageState
+  reason?: string | undefined
+}): boolean => state === 'delivered' && reason === ('REDOX_NOT_DELIVERED' satisfies Verdict)
+
 /** Last known status of the delivery to one destination. */
 export interface LogVerdict {
   logId: string

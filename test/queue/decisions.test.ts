@@ -185,6 +185,26 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { state: 'delivered' }), { decided: 1, left: 0 })
     })
 
+    it('mark or discard delivered messages only if a destination refused them', async () => {
+      const [refused, accepted, open] = [
+        await ended('delivered', 'x'),
+        await ended('delivered', 'y'),
+        await ended('delivered', 'z'),
+      ]
+      for (const [id, reason] of [
+        [refused, 'REDOX_NOT_DELIVERED'],
+        [accepted, 'accepted'],
+      ] as const) {
+        const { notes } = await get(id)
+        assert.ok(await contents.store.recordVerdict(id, { reason, notes: notes!, seen: notes! }))
+      }
+      assert.deepEqual(await decide('mark-delivered', { state: 'delivered' }), { decided: 1, left: 2 })
+      assert.equal((await get(refused)).reason, 'mark-delivered')
+      const code = 'REDOX_NOT_DELIVERED'
+      assert.deepEqual(await decide('discard', { state: 'delivered', code }), { decided: 0, left: 0 })
+      assert.deepEqual(await Promise.all([accepted, open].map(stateOf)), ['delivered', 'delivered'])
+    })
+
     it('never send messages with another account when their own account is not known', async () => {
       const other = await parked(OTHER)
       assert.deepEqual(await decide('resend', {}, { otherAccount: true }), { decided: 0, left: 1 })

@@ -88,6 +88,14 @@ describe('verdict about a delivered message', () => {
     assert.equal(await reason(), 'accepted')
   })
 
+  it('leaves the decision of a person who has marked a refused message as delivered', async () => {
+    await recordVerdict(sealed, id, [log('log-1', 'failed')])
+    const by = { who: 'ann', reason: 'they have it', now: sealed.store.clock.now() }
+    await sealed.store.applyAction(id, 'mark-delivered', by)
+    await recordVerdict(sealed, id, [log('log-1', 'failed'), log('log-2', 'failed')])
+    assert.equal(await reason(), 'mark-delivered')
+  })
+
   it('rejects if the message is no longer stored', () =>
     rejectsWith(recordVerdict(sealed, 'unknown', [log('log-1', 'failed')]), 'REDOX_STORE_LOST'))
 })

@@ -2,8 +2,7 @@ import { toWallTime, type StoreClock } from '../store-clock'
 import { assertStorable } from '../store-errors'
 import { ALL_DESTINATIONS, type AuditContext, type AuditLine } from '../audit'
 import {
-  DECIDABLE,
-  MOVING,
+  isDecidable,
   type Action,
   type AdminStore,
   type Criteria,
@@ -56,6 +55,10 @@ export class LevelAdmin implements AdminStore {
     return { ...this.database.counters.states }
   }
 
+  async refusedLater(): Promise<number> {
+    return this.database.counters.refusedLater
+  }
+
   size(): Promise<number> {
     return folderSize(this.database.folder)
   }
@@ -74,7 +77,7 @@ export class LevelAdmin implements AdminStore {
   ): Promise<void> {
     return this.database.reliably(async () => {
       const row = await this.database.reader.row(id)
-      const isPossible = row && DECIDABLE[action].includes(row.state) && row.reason !== MOVING
+      const isPossible = row && isDecidable(row, action)
       const isFutile = action === 'extend' && (deadline ?? 0) <= (row?.deadline ?? 0)
       if (!isPossible || isFutile || (seen && !hasStatus(row, seen))) throw messageLost(`the message ${id}`)
       if (action === 'resend')

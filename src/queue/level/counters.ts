@@ -1,3 +1,4 @@
+import { isRefusedLater } from '../../shared/values'
 import { STATES, type MessageState } from '../types'
 import { storeMissing } from './errors'
 import { KEY, lastPartOf, under } from './keys'
@@ -22,6 +23,8 @@ export class Counters {
   /** messages that are being sent, by id: few, and each step of a delivery needs them */
   readonly sending = new Map<string, LevelRow>()
   readonly states = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
+  /** number of delivered messages that a destination refused later */
+  refusedLater = 0
   /** numbers for each destination that has open or parked messages */
   readonly #destinations = new Map<string, DestinationCount>()
   /** sequence number of the last accepted message */
@@ -44,6 +47,7 @@ export class Counters {
   add(row: LevelRow, more: 1 | -1): void {
     this.states[row.state] += more
     if (row.state === 'sending') this.#addSending(row, more)
+    if (isRefusedLater(row)) this.refusedLater += more
     this.#addToDestination(row, more)
   }
 
@@ -84,6 +88,7 @@ export class Counters {
         last = Math.max(last, Number(lastPartOf(key)))
       }
     }
+    this.refusedLater = await reader.count('refused-later')
     this.sending.clear()
     for (const row of await reader.rows('state!sending')) this.sending.set(row.id, row)
     this.#destinations.clear()

@@ -55,6 +55,8 @@ export const KEY = {
     `due!${escaped(destination)}!${digits(dueAt)}!${sequence}`,
   parked: (destination: string, sequence: string) => `parked!${escaped(destination)}!${sequence}`,
   state: (state: MessageState, sequence: string) => `state!${state}!${sequence}`,
+  /** index of delivered messages that a destination refused later */
+  refusedLater: (sequence: string) => `refused-later!${sequence}`,
   tag: (tag: string, sequence: string) => `tag!${escaped(tag)}!${sequence}`,
   untold: (owner: string, sequence: string) => `untold!${escaped(owner)}!${sequence}`,
   /** index of delivered and discarded messages, by the time when they ended */

@@ -3,6 +3,7 @@
  * released step is never changed. Each step is written in one batch together with its number, so that an interruption
  * leaves the previous layout.
  */
+import { isRefusedLater } from '../../shared/values'
 import { assertVersion } from '../store-errors'
 import { failed } from './errors'
 import { bytes, del, json, KEY, put, under, type Change, type Database } from './keys'
@@ -22,6 +23,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: 'the state sending, which was called held', changes: heldBecomesSending },
   { name: 'names of the fields of a row', changes: renameRowFields },
   { name: 'the index of what a message follows', changes: indexTurns },
+  { name: 'the index of messages that a destination refused later', changes: indexRefusedLater },
 ]
 
 async function heldBecomesSending(db: Database): Promise<Change[]> {
@@ -56,6 +58,13 @@ async function renameRowFields(db: Database): Promise<Change[]> {
 async function indexTurns(db: Database): Promise<Change[]> {
   const rows = await new Reader(db).rows('line')
   return rows.map(({ id, destination, sequence }) => put(KEY.turn(destination, sequence), bytes(id)))
+}
+
+async function indexRefusedLater(db: Database): Promise<Change[]> {
+  const changes: Change[] = []
+  for await (const row of new Reader(db).each(under('state!delivered')))
+    if (isRefusedLater(row)) changes.push(put(KEY.refusedLater(row.sequence), bytes(row.id)))
+  return changes
 }
 
 /** Returns the number of the last step that was run; 0 if there was none. */

@@ -10,6 +10,7 @@ import {
   type Query,
   type StoredMessage,
 } from '../types'
+import { isRefusedLater } from '../../shared/values'
 import { damagedStore } from './errors'
 import { escaped, KEY } from './keys'
 
@@ -47,17 +48,8 @@ export const isInLine = ({ state, ordered }: Pick<LevelRow, 'state' | 'ordered'>
  * Returns the index keys of a message, which depend on its state. For the index keys that depend on other messages, see
  * `order-keys.ts`.
  */
-export function indexKeysOf({
-  state,
-  destination,
-  ordered,
-  orderKey,
-  sequence,
-  dueAt,
-  announced,
-  owner,
-  endedAt = 0,
-}: LevelRow): string[] {
+export function indexKeysOf(row: LevelRow): string[] {
+  const { state, destination, ordered, orderKey, sequence, dueAt, announced, owner, endedAt = 0 } = row
   return [
     KEY.state(state, sequence),
     ...(isOpen(state) ? [KEY.open(destination, sequence)] : []),
@@ -67,6 +59,7 @@ export function indexKeysOf({
     ...(!ordered && state === 'waiting' ? [KEY.due(destination, dueAt, sequence)] : []),
     ...(state === 'parked' ? [KEY.parked(destination, sequence)] : []),
     ...(isForgettable(state) ? [KEY.ended(endedAt, sequence)] : []),
+    ...(isRefusedLater(row) ? [KEY.refusedLater(sequence)] : []),
     ...(!isOpen(state) && !announced ? [KEY.untold(owner, sequence)] : []),
   ]
 }
@@ -103,9 +96,10 @@ export function applyActionToRow(row: LevelRow, action: Action, now: number, dea
 }
 
 /** Returns the prefixes of the keys that a search for these criteria has to read. */
-export function prefixesOf({ id, tag, state }: Omit<Query, 'limit'>): string[] {
+export function prefixesOf({ id, tag, state, code }: Omit<Query, 'limit'>): string[] {
   if (id !== undefined) return ['row']
   if (tag !== undefined) return [`tag!${escaped(tag)}`]
+  if (state === 'delivered' && isRefusedLater({ state, reason: code })) return ['refused-later']
   return (state ? [state] : STATES).map((one) => `state!${one}`)
 }
 

@@ -4,6 +4,7 @@ import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../s
 import { ALL_DESTINATIONS, type AuditContext, type AuditLine } from '../audit'
 import {
   DECIDABLE,
+  DECIDABLE_LATER,
   MOVING,
   STATES,
   type Action,
@@ -41,6 +42,9 @@ const DECIDED: Record<Action, string> = {
 function ended(state: MessageState): string {
   return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
 }
+
+/** Condition of {@link isRefusedLater}, with the constants of the index in file 0007. */
+const REFUSED_LATER = `state = 'delivered' AND reason = 'REDOX_NOT_DELIVERED'`
 
 /** Bytes of all tables in the schema of the store, with their indexes and their values outside of the tables. */
 const SIZE = `
@@ -110,6 +114,12 @@ export class PostgresAdmin implements AdminStore {
     >
   }
 
+  async refusedLater(): Promise<number> {
+    const text = `SELECT count(*) AS count FROM redox.message WHERE queue = $1 AND ${REFUSED_LATER}`
+    const [row] = await this.connection.ask<{ count: string }>(text, [])
+    return Number(present(row, 'the number of messages').count)
+  }
+
   async size(): Promise<number> {
     const [row] = await this.connection.rows<{ bytes: string }>(SIZE, [])
     return Number(row?.bytes ?? 0)
@@ -131,7 +141,7 @@ export class PostgresAdmin implements AdminStore {
     const lines = await this.connection.ask(
       `WITH decided AS (
          UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes)
-         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
+         WHERE queue = $1 AND id = $2 AND (state = ANY ($7) OR $13 AND ${REFUSED_LATER}) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
            OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
            ${action === 'extend' ? 'AND deadline < $3' : ''}
          RETURNING id
@@ -140,6 +150,7 @@ export class PostgresAdmin implements AdminStore {
       [
         ...[id, moment, who, action, reason, DECIDABLE[action], notes ?? null],
         ...[seen?.state ?? null, seen?.reason ?? null, seen?.endedAt ?? null, this.#wall(now)],
+        DECIDABLE_LATER.includes(action),
       ],
     )
     if (lines.length === 0) throw messageLost(id)

@@ -19,6 +19,7 @@ export const MIGRATIONS = [
   '0004-migrations',
   '0005-order-and-duplicates',
   '0006-eviction',
+  '0007-refused-later',
 ] as const
 
 const VERSION = MIGRATIONS.length

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { VerdictChange } from '../../../src/queue/types'
 import {
   accept,
+  claimed,
   DAY,
   DELIVERED,
   eachStore,
@@ -11,6 +12,7 @@ import {
   idsOf,
   later,
   PARKED,
+  rejectsWith,
   reopen,
   settled,
   START,
@@ -79,6 +81,57 @@ eachStore('verdicts', () => {
     const wanted = { code: 'REDOX_NOT_DELIVERED' }
     assert.deepEqual(idsOf(await store.find({ ...wanted, state: 'delivered', limit: 9 })), ['two'])
     assert.deepEqual(await store.ids(wanted, ['delivered']), ['two'])
+  })
+
+  it('counts what a destination refused until a person has decided about it, also after a restart', async () => {
+    const ids = ['one', 'two', 'three', 'four']
+    for (const id of ids) {
+      await accept(free(id))
+      await settled(id, DELIVERED)
+    }
+    for (const id of ids) await store.recordVerdict(id, change('refused'))
+    assert.equal(await store.refusedLater(), 4)
+    await store.recordVerdict('four', { ...change('accepted', 'refused'), reason: 'accepted' })
+    await store.applyAction('one', 'resend', by)
+    await reopen()
+    assert.equal(await store.refusedLater(), 2)
+    await store.applyAction('two', 'mark-delivered', by)
+    await store.applyAction('three', 'discard', by)
+    assert.equal(await store.refusedLater(), 0)
+    const ended = await Promise.all(['two', 'three'].map(async (id) => (await get(id))!))
+    assert.deepEqual(
+      ended.map(({ state, reason, announced, endedAt }) => [state, reason, announced, endedAt]),
+      [
+        ['delivered', 'mark-delivered', true, by.now],
+        ['discarded', 'discard', true, by.now],
+      ],
+    )
+    assert.deepEqual((await store.counts()).delivered, 2)
+    assert.equal((await store.audit({ skip: 0, limit: 9 })).length, 3)
+  })
+
+  it('counts no refused message that was deleted', async () => {
+    await accept(free('one'))
+    await settled('one', DELIVERED, START + 1)
+    await store.recordVerdict('one', change('refused'))
+    await store.markAnnounced('one')
+    assert.equal(await store.purge(START + 2, START + DAY), 1)
+    assert.equal(await store.refusedLater(), 0)
+    assert.deepEqual(await store.ids({ code: 'REDOX_NOT_DELIVERED' }, ['delivered']), [])
+  })
+
+  it('lets a person decide about what a destination refused only by sending, marking or discarding it', async () => {
+    await accept(free('one'), free('two'))
+    await claimed()
+    for (const id of ['one', 'two']) await store.settle(id, 'me', DELIVERED, START)
+    await store.recordVerdict('one', change('refused'))
+    await store.recordVerdict('two', { ...change('open'), reason: 'REDOX_NOT_CONFIRMED' })
+    const longer = store.applyAction('one', 'extend', by, { deadline: START + 9 * DAY })
+    await rejectsWith(longer, 'REDOX_STORE_LOST')
+    for (const action of ['discard', 'mark-delivered'] as const)
+      await rejectsWith(store.applyAction('two', action, by), 'REDOX_STORE_LOST')
+    await store.applyAction('one', 'mark-delivered', by)
+    await rejectsWith(store.applyAction('one', 'discard', by), 'REDOX_STORE_LOST')
   })
 
   it('finds a message by the tags of its settlement, also after it was sent again and moved its state', async () => {

@@ -72,15 +72,41 @@ describe('embedded store: formats of other releases', () => {
     assert.deepEqual((await (await open()).counts()).delivered, 1)
   })
 
+  it('counts and finds in a store of version 4 what a destination refused', async () => {
+    const first = await open()
+    const refused = Buffer.from('refused')
+    for (const id of ['refused', 'accepted']) {
+      await first.accept({ ...message(), id })
+      await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
+      await first.settle(id, 'h', { state: 'delivered', notes: refused }, 1)
+    }
+    const verdict = { reason: 'REDOX_NOT_DELIVERED', notes: refused, seen: refused } as const
+    await first.recordVerdict('refused', verdict)
+    await first.close()
+    const { ClassicLevel } = await import('classic-level')
+    const db = new ClassicLevel(path.join(folder, 'messages'))
+    const keys = await db.keys({ gt: 'refused-later!', lt: 'refused-later"' }).all()
+    assert.equal(keys.length, 1)
+    await db.batch([
+      ...keys.map((key) => ({ type: 'del' as const, key })),
+      { type: 'put', key: 'meta!version', value: '4' },
+    ])
+    await db.close()
+    const now = await open()
+    assert.equal(await now.refusedLater(), 1)
+    const code = 'REDOX_NOT_DELIVERED'
+    assert.deepEqual(await now.ids({ code }, ['delivered']), ['refused'])
+  })
+
   it('leaves a store of a newer release unchanged: REDOX_STORE_NEWER', async () => {
     await (await open()).close()
     const { ClassicLevel } = await import('classic-level')
     const db = new ClassicLevel(path.join(folder, 'messages'))
-    await db.put('meta!version', '5')
+    await db.put('meta!version', '6')
     await db.close()
     await fails(LevelStore.open(folder), 'REDOX_STORE_NEWER')
     await db.open()
-    assert.equal(await db.get('meta!version'), '5')
+    assert.equal(await db.get('meta!version'), '6')
     await db.close()
   })
 
