@@ -43,15 +43,21 @@ export async function connectionSummary(
   const known = { id, name }
   if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
-    const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.destinations()])
+    const { store } = outbox
+    const [counts, refusedLater, destinations] = await Promise.all([
+      store.counts(),
+      store.refusedLater(),
+      store.destinations(),
+    ])
     const { bytes, limit, refused } = outbox.sender.usage
     const nameOf = await namesOf(id, outbox)
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
     return {
       ...known,
       ...(code !== undefined && { code }),
-      ...(outbox.store.warnings.length > 0 && { warnings: outbox.store.warnings }),
+      ...(store.warnings.length > 0 && { warnings: store.warnings }),
       counts,
+      refusedLater,
       ...(bytes !== undefined && { storeBytes: bytes }),
       ...(limit !== Infinity && { storeLimit: limit }),
       ...(refused > 0 && { isFull: true as const }),

@@ -10,7 +10,7 @@ import {
   showsIdentifiersToReaders,
   visitorsOf,
 } from '../../nodes/lib/runtime/admin-routes'
-import { PARKED_EVENT } from '../../nodes/lib/connection/durable-connection'
+import { PARKED_EVENT, REFUSED_LATER_EVENT } from '../../nodes/lib/connection/outbox-events'
 import type { ContentAccess, OutboxRequest } from './handlers'
 
 type Handlers = (typeof import('./handlers'))['HANDLERS']
@@ -32,13 +32,14 @@ export = function register(RED: NodeAPI): void {
 }
 
 /**
- * Publishes `{ news }` to open editors when a message was parked. Contains no other data, because all logged-in users
+ * Publishes `{ news }` to open editors when a message was parked or refused later. Contains no other data, because all logged-in users
  * get the event, whatever their permissions. Returns a function that stops the events.
  */
 function tellEditors({ comms, events }: NodeAPI): () => void {
   const tell = (): void => comms.publish(TOPIC, { news: true }, false)
-  events.on(PARKED_EVENT, tell)
-  return () => events.off(PARKED_EVENT, tell)
+  const told = [PARKED_EVENT, REFUSED_LATER_EVENT]
+  for (const name of told) events.on(name, tell)
+  return () => told.forEach((name) => events.off(name, tell))
 }
 
 function addRoutes(RED: NodeAPI): void {

@@ -35,6 +35,8 @@ export interface ConnectionSummary {
   /** settings of the database server that decide what the store keeps; left out if there are none */
   warnings?: readonly StoreWarning[]
   counts?: Record<MessageState, number>
+  /** number of delivered messages that a destination refused later; missing with `counts` */
+  refusedLater?: number
   /** time when the oldest open message was accepted */
   oldest?: string
   /** bytes in the store, and the limit above which no message is accepted */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { metricsText } from '../../nodes/lib/monitoring/metrics'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { type Flow, type Message, type Settings } from '../lib/flow'
 import { reply, silence } from '../lib/scripted-server'
@@ -109,5 +110,33 @@ describe('durable delivery', () => {
         ['config', 2],
       ],
     )
+  })
+
+  it('tells of a message that its destination refused later: status, event and metric, until a person decides', async () => {
+    const heard = hear('redox:outbox-refused-later')
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    const { id } = flow.emitted[0]!.redox.outbox as { id: string }
+    const shows = (text: string): Promise<void> =>
+      eventually(`no status with ${text}`, () => flow.statuses.at(-1)!.includes(text))
+    const storeOf = () => durableConnections.get('config')!.outbox!.store
+    const { notes } = (await storeOf().find({ id, limit: 1 }))[0]!
+    await storeOf().recordVerdict(id, { reason: 'REDOX_NOT_DELIVERED', notes: notes!, seen: notes! })
+    await eventually('no event', () => heard.length === 1)
+    await shows('refused by destination 1')
+    const { connection, refusedLater, parked } = heard[0]!
+    assert.deepEqual([connection, refusedLater, parked], ['config', 1, 0])
+    assert.match(await metricsText(), /^redox_outbox_refused_later_messages\{connection="config"\} 1$/m)
+    const shownBefore = flow.statuses.length
+    await flow.redeploy('full', {})
+    await eventually('no status after the deploy', () =>
+      flow.statuses.slice(shownBefore).some((text) => text.includes('refused by destination 1')),
+    )
+    assert.equal(heard.length, 1)
+    const by = { who: 'ann', reason: 'they have it', now: storeOf().clock.now() }
+    await storeOf().applyAction(id, 'mark-delivered', by)
+    await eventually('the status still tells of it', () => !flow.statuses.at(-1)!.includes('refused'))
+    assert.match(await metricsText(), /^redox_outbox_refused_later_messages\{connection="config"\} 0$/m)
   })
 })

@@ -90,6 +90,29 @@ describe('verdicts in the outbox', function () {
     assert.deepEqual(await listed(`state=delivered&code=${REFUSED}`), [])
   })
 
+  it('counts what a destination refused, also in the health, until a person marks or discards it', async () => {
+    await deploy('delay 0\nany refuse')
+    const refused = [await accept(), await accept()].map(({ id }) => id as string)
+    for (const id of refused) await judged(id, REFUSED)
+    const refusedLater = async (): Promise<unknown> => (await users.reader.connection())['refusedLater']
+    assert.equal(await refusedLater(), 2)
+    const health = await (await users.admin.ask('redox/health')).json()
+    assert.match(JSON.stringify(health), /"problem":"refused-later","count":2/)
+    const [one, other] = refused as [string, string]
+    assert.equal((await users.decider.decide(one, 'mark-delivered', 'sent by fax')).status, 204)
+    assert.equal(await refusedLater(), 1)
+    const { state, reason, decision, verdict } = await users.reader.get(`messages/${one}`)
+    assert.deepEqual([state, reason, decision.reason], ['delivered', 'mark-delivered', 'sent by fax'])
+    assert.equal(verdict.logs[0].status, 'failed')
+    const filter = { state: 'delivered', code: REFUSED }
+    const asked = { filter, count: 1, action: 'discard', reason: 'not needed' }
+    const answer = await users.decider.post(`${AT}/decisions`, asked)
+    assert.deepEqual(await answer.json(), { decided: 1, left: 0 })
+    assert.equal(await refusedLater(), 0)
+    assert.equal((await users.reader.get(`messages/${other}`))['state'], 'discarded')
+    assert.equal((await users.decider.decide(other, 'discard', 'again')).status, 409)
+  })
+
   it('shows what was not confirmed in time', async () => {
     await deploy('delay 600', { followMinutes: '0.02' })
     const { id } = await accept()

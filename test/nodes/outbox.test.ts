@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { NodeAPI } from 'node-red'
-import { PARKED_EVENT } from '../../nodes/lib/connection/durable-connection'
+import { PARKED_EVENT, REFUSED_LATER_EVENT } from '../../nodes/lib/connection/outbox-events'
 import register from '../../plugins/redox-outbox-tab/redox-outbox-tab'
 import { eventually } from '../lib/eventually'
 import { OTHER_DESTINATION, OUTBOX_PATIENT, type Json } from '../lib/outbox'
@@ -198,15 +198,16 @@ describe('outbox', function () {
 describe('events of the outbox for open editors', () => {
   const state = { connection: 'outboxconfig', waiting: 0, parked: 1, stopped: [DESTINATION_NAME] }
 
-  it('contain that a message is parked, and no data of the message', () => {
-    const events = new EventEmitter()
-    const { heard, remove } = listen(events)
-    events.emit(PARKED_EVENT, state)
-    assert.deepEqual(heard, [{ topic: 'redox/outbox', data: { news: true }, retain: false }])
-    remove()
-    events.emit(PARKED_EVENT, state)
-    assert.equal(heard.length, 1)
-  })
+  for (const name of [PARKED_EVENT, REFUSED_LATER_EVENT])
+    it(`contain that a person has to decide, and no data of the message: ${name}`, () => {
+      const events = new EventEmitter()
+      const { heard, remove } = listen(events)
+      events.emit(name, state)
+      assert.deepEqual(heard, [{ topic: 'redox/outbox', data: { news: true }, retain: false }])
+      remove()
+      events.emit(name, state)
+      assert.equal(heard.length, 1)
+    })
 
   it('are sent once, also after Node-RED was started again in this process', () => {
     const events = new EventEmitter()

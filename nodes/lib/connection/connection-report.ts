@@ -4,13 +4,15 @@ import type { DeliveryStore, DestinationState } from '../../../src/queue/types'
 import type { QueueStats } from '../queue/outbox'
 
 /**
- * Payload of the events `redox:outbox-late` and `redox:outbox-parked`, also `msg.status.outbox` in messages of a Status node.
+ * Payload of the events `redox:outbox-late`, `redox:outbox-parked` and `redox:outbox-refused-later`, also `msg.status.outbox` in messages of a Status node.
  * Contains no patient data.
  */
 export interface OutboxState {
   /** number of messages that wait or are being sent */
   waiting: number
   parked: number
+  /** number of delivered messages that a destination refused later */
+  refusedLater: number
   /** seconds since the oldest waiting message was accepted */
   oldestSeconds: number
   /** true if the oldest waiting message is older than the late limit of the redox-config node */

@@ -7,44 +7,27 @@ import type { PlatformAccess } from './platform-access'
 import type { ConnectionReport, OutboxState } from './connection-report'
 import type { DurableSettings } from './durable-settings'
 import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
-import { evictionWarning, fillingOf, outboxStatus, percentOf } from './outbox-status'
+import { OutboxEvents, type ToldCounts } from './outbox-events'
+import { fillingOf, outboxStatus } from './outbox-status'
 
 const OPEN_AGAIN_MS = 5000
-
-/**
- * Name of the event on `RED.events` that is emitted when the oldest accepted message becomes late, and when no message
- * is late any more.
- */
-export const LATE_EVENT = 'redox:outbox-late'
-
-/** Name of the event on `RED.events` that is emitted when a store reaches 80 % of its limit, and when it is below again. */
-export const NEARLY_FULL_EVENT = 'redox:outbox-nearly-full'
-
-/** Name of the event on `RED.events` that is emitted when more messages are parked than before. */
-export const PARKED_EVENT = 'redox:outbox-parked'
 
 const deployed = new Map<string, DurableConnection>()
 /** Durable connections of this process, by the ids of their redox-config nodes. */
 export const durableConnections: ReadonlyMap<string, DurableConnection> = deployed
 
 /**
- * Number of parked messages when a connection was last closed, size of the largest message that had found no room in its
+ * Counts that a connection had told of when it was last closed, size of the largest message that had found no room in its
  * store, and its store location, by the id of the redox-config node.
  */
-const toldAtClose = new Map<string, { place: string; parked: number; refused: number }>()
+const toldAtClose = new Map<string, { place: string; told: ToldCounts; refused: number }>()
 
 /** Durable delivery of a redox-config node: opens the outbox, shows the status, announces results to the send nodes. */
 export class DurableConnection {
   #outbox: Outbox | undefined
   #lateAfter = Infinity
-  #isLate = false
-  #isNearlyFull = false
-  #evicted: QueueStats['usage']['evicted'] = { finished: 0, unconfirmed: 0, refused: 0 }
   #isClosed = false
   #status: NodeStatus = {}
-  #parkedBefore = 0
-  /** last value of {@link QueueStats.parkedSinceStart}; undefined if not known yet */
-  #parkingsBefore: number | undefined
   #durability: Pick<DurableSettings, 'place' | 'key'> | undefined
   #environment = ''
   #platform: PlatformAccess | undefined
@@ -52,6 +35,7 @@ export class DurableConnection {
   #loggedCode = ''
   #retryTimer: NodeJS.Timeout | undefined
   #opened: Promise<void> = Promise.resolve()
+  readonly #events: OutboxEvents
   readonly #subscribers = new Map<string, Subscriber>()
   readonly #unsubscribe = new Map<string, () => void>()
   readonly #watchers = new Set<(report: ConnectionReport) => void>()
@@ -62,7 +46,9 @@ export class DurableConnection {
     private readonly RED: NodeAPI,
     private readonly node: RedoxConfigNode,
     private readonly connection: () => Promise<Connection>,
-  ) {}
+  ) {
+    this.#events = new OutboxEvents(RED, node.id)
+  }
 
   /** Name of the redox-config node; empty if it has none. */
   get name(): string {
@@ -111,15 +97,15 @@ export class DurableConnection {
   }
 
   /**
-   * Restores what was told before a deploy, so that {@link PARKED_EVENT} is emitted only if further messages were parked,
-   * and a full store does not count as one with room until it is measured again.
+   * Restores what was told before a deploy: events are emitted only about further messages, and a full store does not
+   * count as one with room until it is measured again.
    */
   #restoreTold({ sender }: Outbox, storeLimit: number): void {
-    const told = toldAtClose.get(this.node.id)
+    const known = toldAtClose.get(this.node.id)
     toldAtClose.delete(this.node.id)
-    if (told?.place !== this.#place) return
-    this.#parkedBefore = told.parked
-    sender.restoreUsage({ limit: storeLimit, refused: told.refused })
+    if (known?.place !== this.#place) return
+    this.#events.restore(known.told)
+    sender.restoreUsage({ limit: storeLimit, refused: known.refused })
   }
 
   readonly #onStarted = (): void => {
@@ -138,6 +124,7 @@ export class DurableConnection {
       const state = {
         waiting: 0,
         parked: 0,
+        refusedLater: 0,
         oldestSeconds: 0,
         isLate: false,
         isNearlyFull: false,
@@ -263,7 +250,7 @@ export class DurableConnection {
     this.#outbox = undefined
     if (outbox && !isRemoved) {
       const { refused } = outbox.sender.usage
-      toldAtClose.set(this.node.id, { place: this.#place, parked: this.#parkedBefore, refused })
+      toldAtClose.set(this.node.id, { place: this.#place, told: this.#events.told, refused })
     }
     await outbox?.release(withinMs)
   }
@@ -272,13 +259,14 @@ export class DurableConnection {
 
   #onStats(stats: QueueStats): void {
     if (this.#isClosed) return
-    const { counts, destinations, parkedSinceStart, failing, age, storeError, usage } = stats
+    const { counts, refusedLater, destinations, parkedSinceStart, failing, age, storeError, usage } = stats
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
       parked: counts.parked,
+      refusedLater,
       oldestSeconds: Math.floor(age / 1000),
       isLate: age > this.#lateAfter,
-      ...fillingOf(usage, this.#isNearlyFull),
+      ...fillingOf(usage, this.#events.isNearlyFull),
       stopped: destinations
         .filter(({ paused, blockedBy }) => paused || blockedBy)
         .map(({ destination }) => destination),
@@ -288,17 +276,8 @@ export class DurableConnection {
     this.#notifySubscribers(destinations, failing, storeError?.code)
     this.#report({ state, destinations, late: this.#lateDestinations(stats), failing, parkedSinceStart })
     if (storeError) this.#logOnce(storeError.code, storeError.message)
-    else {
-      this.#loggedCode = ''
-      this.#emitIfMoreParked(state, parkedSinceStart)
-    }
-    this.#tellIfNearlyFull(state)
-    const warning = evictionWarning(usage.evicted, this.#evicted)
-    if (warning !== undefined) this.RED.log.warn(`redox-config ${this.node.id}: ${warning}`)
-    this.#evicted = usage.evicted
-    if (state.isLate === this.#isLate) return
-    this.#isLate = state.isLate
-    this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
+    else this.#loggedCode = ''
+    this.#events.tell(state, stats)
   }
 
   /**
@@ -327,26 +306,6 @@ export class DurableConnection {
     return destinations.flatMap(({ destination, oldest = Infinity }) =>
       oldest < lateBefore ? [destination] : [],
     )
-  }
-
-  #tellIfNearlyFull(state: OutboxState): void {
-    if (state.isNearlyFull === this.#isNearlyFull) return
-    this.#isNearlyFull = state.isNearlyFull
-    this.RED.events.emit(NEARLY_FULL_EVENT, { connection: this.node.id, ...state })
-    if (state.isNearlyFull)
-      this.RED.log.warn(
-        `redox-config ${this.node.id}: the store holds ${percentOf(state)} % of its limit. A message that would exceed ` +
-          'it is refused (REDOX_STORE_FULL), unless delivered messages can be removed early to make room. Deliver or ' +
-          'discard what waits or is parked, or raise the limit.',
-      )
-  }
-
-  #emitIfMoreParked(state: OutboxState, parkings: number): void {
-    const isNew = parkings > (this.#parkingsBefore ?? parkings) && state.parked > 0
-    const isMore = state.parked > this.#parkedBefore || isNew
-    this.#parkedBefore = state.parked
-    this.#parkingsBefore = parkings
-    if (isMore) this.RED.events.emit(PARKED_EVENT, { connection: this.node.id, ...state })
   }
 
   #showStatus(outbox: OutboxState): void {

@@ -10,7 +10,7 @@ const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 
 /** Returns the status that a redox-config node shows for its outbox. */
 export function outboxStatus(RED: NodeAPI, outbox: OutboxState): NodeStatus {
-  const { waiting, parked, oldestSeconds, isLate, isNearlyFull, isFull, stopped, code } = outbox
+  const { waiting, parked, refusedLater, oldestSeconds, isLate, isNearlyFull, isFull, stopped, code } = outbox
   const text = (key: string): string => RED._(`${CATALOGUE}${key}`)
   const problem = code ?? (isFull ? 'REDOX_STORE_FULL' : undefined)
   const minutes = Math.floor(oldestSeconds / 60)
@@ -19,12 +19,14 @@ export function outboxStatus(RED: NodeAPI, outbox: OutboxState): NodeStatus {
     waitingText(RED, waiting),
     minutes > 0 ? `${minutes} min` : '',
     parked > 0 ? `${text('parked')} ${parked}` : '',
+    refusedLater > 0 ? `${text('refusedLater')} ${refusedLater}` : '',
     stopped.length > 0 ? `${text('stopped')} ${stopped.length}` : '',
     isNearlyFull ? `${text('store')} ${percentOf(outbox)} %` : '',
   ].filter((part) => part !== '')
   const isBad = problem !== undefined || stopped.length > 0
+  const isWorrying = isLate || isNearlyFull || parked > 0 || refusedLater > 0
   return {
-    fill: isBad ? 'red' : isLate || isNearlyFull || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
+    fill: isBad ? 'red' : isWorrying ? 'yellow' : waiting > 0 ? 'blue' : 'green',
     shape: isBad || isLate ? 'ring' : 'dot',
     text: parts.join(' · ') || text('empty'),
   }

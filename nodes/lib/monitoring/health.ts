@@ -10,7 +10,15 @@ import { outboxFigures } from './outbox-figures'
  * others are reported in a 200, because a restart would not help.
  */
 type HealthProblem =
-  'configuration' | 'store' | 'opening' | 'full' | 'stopped' | 'parked' | 'unreachable' | 'token'
+  | 'configuration'
+  | 'store'
+  | 'opening'
+  | 'full'
+  | 'stopped'
+  | 'parked'
+  | 'refused-later'
+  | 'unreachable'
+  | 'token'
 
 export interface HealthLine {
   /** id and name of the redox-config node */
@@ -18,7 +26,7 @@ export interface HealthLine {
   name: string
   problem: HealthProblem
   code?: RedoxErrorCode
-  /** number of stopped destinations or parked messages */
+  /** number of stopped destinations, or of parked or refused messages */
   count?: number
   /** time since which the token fails, ISO 8601 */
   since?: string
@@ -58,7 +66,14 @@ type LineFacts = Omit<HealthLine, 'connection' | 'name'>
 async function ownLines(node: RedoxConfigNode): Promise<LineFacts[]> {
   const durable = durableConnections.get(node.id)
   if (!durable) return directLines(node)
-  const { counts, stopped = 0, code, isAccepting, isFull = false } = await outboxFigures(durable)
+  const {
+    counts,
+    refusedLater = 0,
+    stopped = 0,
+    code,
+    isAccepting,
+    isFull = false,
+  } = await outboxFigures(durable)
   if (code !== undefined)
     return [{ problem: code.startsWith('REDOX_STORE_') ? 'store' : 'configuration', code }]
   if (!isAccepting) return [{ problem: 'opening' }]
@@ -67,6 +82,7 @@ async function ownLines(node: RedoxConfigNode): Promise<LineFacts[]> {
     ...(isFull ? [{ problem: 'full' as const, code: 'REDOX_STORE_FULL' as const }] : []),
     ...(stopped > 0 ? [{ problem: 'stopped' as const, count: stopped }] : []),
     ...(parked > 0 ? [{ problem: 'parked' as const, count: parked }] : []),
+    ...(refusedLater > 0 ? [{ problem: 'refused-later' as const, count: refusedLater }] : []),
   ]
 }
 

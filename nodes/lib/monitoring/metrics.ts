@@ -160,6 +160,11 @@ function outboxFamilies(outboxes: OutboxOf[]): Family[] {
         byLabel('state', counts).map(({ labels, value }) => ({ labels: { connection, ...labels }, value })),
       ),
     },
+    gauge(
+      'redox_outbox_refused_later_messages',
+      'Delivered messages that a destination refused after Redox had accepted them.',
+      (figures) => figures.refusedLater,
+    ),
     {
       ...gauge(
         'redox_outbox_oldest_age_seconds',

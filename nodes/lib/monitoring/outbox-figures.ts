@@ -8,6 +8,8 @@ import { timer } from '../runtime/closing'
 export interface OutboxFigures {
   /** undefined while the store cannot be read */
   counts?: Record<MessageState, number>
+  /** number of delivered messages that a destination refused later */
+  refusedLater?: number
   /** seconds since the oldest open message was accepted; 0: no message is open */
   oldestSeconds?: number
   /** number of destinations that are paused or blocked by a parked message */
@@ -43,12 +45,17 @@ const failureOf = (error: unknown): { code: RedoxErrorCode } => ({
 
 async function figuresOf(outbox: Outbox): Promise<Omit<OutboxFigures, 'isAccepting' | 'code'>> {
   const { store } = outbox
-  const [counts, destinations] = await Promise.all([store.counts(), store.destinations()])
+  const [counts, refusedLater, destinations] = await Promise.all([
+    store.counts(),
+    store.refusedLater(),
+    store.destinations(),
+  ])
   const storeBytes = await sizeOf(outbox)
   const times = destinations.flatMap(({ oldest }) => oldest ?? [])
   const oldest = times.length > 0 ? store.clock.now() - Math.min(...times) : 0
   return {
     counts,
+    refusedLater,
     oldestSeconds: Math.max(0, oldest) / 1000,
     stopped: destinations.filter(({ paused, blockedBy }) => paused || blockedBy !== undefined).length,
     ...(storeBytes !== undefined && { storeBytes }),
