@@ -6,11 +6,12 @@ import type {
   OneDecisionRequest,
   TryNowRequest,
 } from '../../src/shared/outbox-api'
+import { isRefusedLater } from '../../src/shared/values'
 import { button } from '../tab/elements'
 import type { ContentView } from './content-view'
 import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, text } from './tab'
-import { isRefusedLater, logStatus } from './words'
+import { logStatus } from './words'
 
 /**
  * Callback after an action.
@@ -66,6 +67,7 @@ export function decisionButton(
 /** Returns what an action entails for a message, in sentences that users read before they decide. */
 function hintsOf(action: Action, message: MessageDetails): string[] {
   if (action === 'resend') return [text(`risk.${riskOf(message)}`), otherAccount(message)].filter(Boolean)
+  if (isRefusedLater(message)) return [text('hint.refusedLater'), text(`hint.refusedLaterThen.${action}`)]
   const { arrival, ordered, state } = message
   const isLeft = action === 'discard' && arrival === 'maybe'
   const isNotThere = action === 'mark-delivered' && (arrival === 'no' || arrival === 'never-sent')

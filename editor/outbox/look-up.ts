@@ -1,6 +1,6 @@
 /** Look-up of a message whose outcome is unknown: the logs of Redox that may be those of the message. */
 import type { LogCandidate, LogTrait, LookUpRequest, LookUpResponse } from '../../src/shared/outbox-api'
-import { button, element } from '../tab/elements'
+import { button, element, folded } from '../tab/elements'
 import { time } from '../tab/formats'
 import { decisionButton, type MessageActions } from './decision-button'
 import { askReason } from './reason-form'
@@ -41,15 +41,32 @@ function foundLogs(given: MessageActions, answer: LookUpResponse): HTMLElement {
   const summary = element('p', 'redox-tab-strong', summaryOf(answer))
   const doubts = element('p', 'redox-tab-small', doubtsOf(given, answer).join(' '))
   const items = element('ul')
+  const ofOthers = answer.candidates.filter(isOfOther)
   summary.setAttribute('role', 'status')
-  items.append(...answer.candidates.map((log) => candidateItem(given, log)))
+  items.append(...answer.candidates.filter((log) => !isOfOther(log)).map((log) => candidateItem(given, log)))
   block.append(summary, doubts, items)
+  if (ofOthers.length > 0) block.append(foldedLogs(given, ofOthers))
   return block
 }
 
-function summaryOf({ since, till, found }: LookUpResponse): string {
-  const between = { since: time(since), till: time(till) }
-  return found === 0 ? text('lookUp.none', between) : text('lookUp.found', { count: found, ...between })
+/** Returns true for a log that certainly belongs to another message of the outbox. */
+const isOfOther = ({ ofMessage }: LogCandidate): boolean => ofMessage !== undefined
+
+/** Returns the logs of other messages, closed: the user needs them only to understand what else was found. */
+function foldedLogs(given: MessageActions, logs: LogCandidate[]): HTMLElement {
+  const items = element('ul')
+  items.append(...logs.map((log) => candidateItem(given, log)))
+  return folded('redox-tab-small', text('lookUp.ofOthers', { count: logs.length }), items).block
+}
+
+/** Returns the number of the logs that were found and may be that of the message. */
+const possible = ({ found, candidates }: LookUpResponse): number =>
+  found - candidates.filter(isOfOther).length
+
+function summaryOf(answer: LookUpResponse): string {
+  const between = { since: time(answer.since), till: time(answer.till) }
+  const count = possible(answer)
+  return count === 0 ? text('lookUp.none', between) : text('lookUp.found', { count, ...between })
 }
 
 /** Returns sentences that say why the logs that were found are not certain. */
@@ -57,7 +74,7 @@ function doubtsOf({ message }: MessageActions, answer: LookUpResponse): string[]
   const { candidates, found, isComplete, requestedAt } = answer
   const destinations = message.destination.split(' ').length - 1
   return [
-    text(found === 0 ? 'lookUp.noneDoubt' : 'lookUp.doubt'),
+    text(possible(answer) === 0 ? 'lookUp.noneDoubt' : 'lookUp.doubt'),
     found > candidates.length ? text('lookUp.shown', { shown: candidates.length }) : '',
     isComplete ? '' : text('lookUp.incomplete'),
     requestedAt === undefined ? text('lookUp.noTime') : '',

@@ -10,7 +10,7 @@ import { queryOf } from '../tab/request'
 import { showRequestError } from './request-errors'
 import { askReason, hoursField, labelled, type ReasonForm } from './reason-form'
 import { ask, text } from './tab'
-import { ACTIONS, ACTIONS_FOR_ALL, filterText } from './words'
+import { actionsFor, ACTIONS_FOR_ALL, filterText } from './words'
 
 /**
  * Maximum number of messages per request. More messages are handled in several requests, so that users see the progress
@@ -81,8 +81,8 @@ export class ManyForm {
   }
 
   #fillChoice(): void {
-    const { state } = this.options.filter
-    const actions = state ? ACTIONS[state] : ACTIONS_FOR_ALL
+    const { state, code } = this.options.filter
+    const actions = state ? actionsFor({ state, reason: code }) : ACTIONS_FOR_ALL
     // No action is preselected, because the user has to choose it.
     this.#choice.required = true
     this.#choice.append(new Option(text('many.choose'), ''))
@@ -167,6 +167,7 @@ const areSent = ({ state }: MessageFilter): boolean => state === undefined || st
 /** Returns a text about the risk of an action, which users read before they decide. */
 function riskOf(action: Action, { state, code }: MessageFilter): string {
   if (action === 'extend') return text('many.sendingLeft')
+  if (action !== 'resend' && state === 'delivered') return text(`many.refusedLaterThen.${action}`)
   if (action !== 'resend') return [text(`many.hint.${action}`), text('many.sendingLeft')].join(' ')
   if (state === 'delivered')
     return code === 'REDOX_NOT_DELIVERED' ? text('many.refusedLater') : text('many.arrived')

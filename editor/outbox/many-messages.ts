@@ -3,7 +3,7 @@ import type { MessageFilter } from '../../src/shared/outbox-api'
 import { button, element, write } from '../tab/elements'
 import { ManyForm, type ManyResult } from './many-form'
 import { may, text } from './tab'
-import { ACTIONS } from './words'
+import { actionsFor } from './words'
 
 interface ManyOptions {
   /** returns the admin route of the connection */
@@ -55,7 +55,7 @@ export class ManyMessages {
 
   show(): void {
     const { state } = this.options.filter()
-    this.block.hidden = !may('write') || (state !== undefined && ACTIONS[state].length === 0)
+    this.block.hidden = !may('write') || (state !== undefined && actionsFor({ state }).length === 0)
   }
 }
 

@@ -10,14 +10,14 @@ import { askReason } from './reason-form'
 import { forgetRefusal, refuse } from './request-errors'
 import { ask, may, text } from './tab'
 import { tryNowButton } from './try-now-button'
-import { ACTIONS } from './words'
+import { actionsFor } from './words'
 
 const MAX_CHARACTERS = 100_000
 
 export function actionButtons(given: MessageActions): HTMLElement {
   const { message } = given
   const buttons = element('div', 'redox-tab-buttons')
-  const actions = may('write') ? ACTIONS[message.state] : []
+  const actions = may('write') ? actionsFor(message) : []
   if (may('write') && message.canLookUp !== undefined) buttons.append(lookUpPart(given))
   if (may('write') && canTryNow(message)) buttons.append(tryItNow(given))
   buttons.append(...actions.map((action) => decisionButton(given, action)))

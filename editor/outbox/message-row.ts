@@ -1,4 +1,5 @@
 import type { IdentifiersResponse, MessageDetails, MessageSummary } from '../../src/shared/outbox-api'
+import { isRefusedLater } from '../../src/shared/values'
 import { element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { RequestError } from '../tab/request'
@@ -9,7 +10,7 @@ import { FOUND } from './look-up'
 import { actionButtons } from './message-actions'
 import { aboutMessage, outcomeOf, tellNext } from './message-details'
 import { ask, may, notice, tab, text } from './tab'
-import { destinationId, destinationName, iconOf, isRefusedLater, shortId, stateText } from './words'
+import { destinationId, destinationName, iconOf, shortId, stateText } from './words'
 
 export interface MessageRowOptions {
   /** returns the admin route of the message with the given id */

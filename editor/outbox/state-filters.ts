@@ -1,10 +1,12 @@
 import type { ConnectionSummary, MessageState } from '../../src/shared/outbox-api'
 import { button, element, write } from '../tab/elements'
 import { text } from './tab'
-import { STATES } from './words'
 
-/** State of messages to show, or '' for all states. */
-export type StateFilter = MessageState | ''
+/** Messages to show: those in a state, the delivered ones that a destination refused later, or '' for all. */
+export type StateFilter = MessageState | 'refusedLater' | ''
+
+/** The filters in the order of their buttons. */
+const FILTERS: StateFilter[] = ['', 'waiting', 'sending', 'parked', 'refusedLater', 'delivered', 'discarded']
 
 /** Buttons that show the number of messages in each state, and filter the list by state. */
 export class StateFilters {
@@ -12,17 +14,19 @@ export class StateFilters {
   readonly #buttons: Map<StateFilter, HTMLButtonElement>
 
   constructor(onChosen: (state: StateFilter) => void) {
-    const filters: StateFilter[] = ['', ...STATES]
-    this.#buttons = new Map(filters.map((state) => [state, button('', () => onChosen(state))]))
+    this.#buttons = new Map(FILTERS.map((state) => [state, button('', () => onChosen(state))]))
     this.element.setAttribute('role', 'group')
     this.element.setAttribute('aria-label', text('filter'))
     this.element.append(...this.#buttons.values())
   }
 
-  show(counts: NonNullable<ConnectionSummary['counts']>, chosen: StateFilter | undefined): void {
+  show({ counts, refusedLater = 0 }: ConnectionSummary, chosen: StateFilter | undefined): void {
+    const numbers = { ...counts, refusedLater }
     for (const [state, one] of this.#buttons) {
-      write(one, state === '' ? text('all') : `${text(`state.${state}`)} ${counts[state]}`)
+      write(one, state === '' ? text('all') : `${text(`state.${state}`)} ${numbers[state] ?? 0}`)
       one.setAttribute('aria-pressed', String(state === chosen))
+      // A connection whose logs are not followed never has such messages.
+      one.hidden = state === 'refusedLater' && refusedLater === 0 && chosen !== state
     }
   }
 }

@@ -13,21 +13,22 @@ import { NEARLY_FULL } from '../../src/shared/values'
 import { button, element, write } from '../tab/elements'
 import { age, size } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
+import { AttentionMark } from './attention-mark'
 import { AuditLog } from './audit-log'
 import { DestinationList } from './destination-list'
 import { DirectMessageSections } from './direct-messages'
 import { Header } from './header'
 import { ManyMessages } from './many-messages'
 import { MessageList, type MessagePages } from './message-list'
-import { ParkedMark } from './parked-mark'
 import { askReason } from './reason-form'
 import { SearchForm, type Searched } from './search-form'
 import { StateFilters, type StateFilter } from './state-filters'
 import { StrandedStores } from './stranded-stores'
 import { ask, may, tab, text } from './tab'
-import { IN_PROGRESS, NONE, OPEN, rememberNames } from './words'
+import { isInProgress, isDone, NONE, rememberNames } from './words'
 
 const REFRESH_MS = 3_000
+const SOON_MS = 700
 const PAGE = 50
 /** Proposed hours for retrying many messages, if the connection reports no retry time of its own. */
 const HOURS_FOR_MANY = 72
@@ -54,7 +55,7 @@ export class OutboxView {
   #isVisible = false
   /** filter of the list that is shown, as JSON */
   #shownFilter = ''
-  readonly #mark = new ParkedMark()
+  readonly #mark = new AttentionMark()
   readonly #notices = tab.noticePlace()
   readonly #storeError = element('p', 'redox-outbox-trouble')
   readonly #warnings = element('p', 'redox-tab-notice')
@@ -113,7 +114,7 @@ export class OutboxView {
     setInterval(() => {
       if (document.hidden) return
       this.#refresh()
-      // The parked messages may have been handled in another editor.
+      // The messages may have been handled in another editor.
       if (this.#mark.isShown && !this.#isVisible) void this.#mark.look()
     }, REFRESH_MS)
   }
@@ -144,7 +145,9 @@ export class OutboxView {
 
   /** Filter of the list, in the format of the admin routes. */
   get #filter(): MessageFilter {
-    const { state, destination, search, since, till, code } = this.#wanted
+    const { state: chosen, destination, search, since, till, code: searched } = this.#wanted
+    const isLater = chosen === 'refusedLater'
+    const [state, code] = isLater ? (['delivered', 'REDOX_NOT_DELIVERED'] as const) : [chosen, searched]
     const given = Object.entries({ state, destination, search, since, till, code })
     return Object.fromEntries(given.filter(([, value]) => value))
   }
@@ -201,9 +204,8 @@ export class OutboxView {
     rememberNames(connection?.destinations)
     this.#stranded.update(stranded)
     if (!connection?.counts) return this.#clear()
-    if (this.#wanted.state === undefined)
-      this.#wanted = { ...this.#wanted, state: firstState(connection.counts) }
-    this.#filters.show(connection.counts, this.#wanted.state)
+    if (this.#wanted.state === undefined) this.#wanted = { ...this.#wanted, state: firstState(connection) }
+    this.#filters.show(connection, this.#wanted.state)
     this.#destinations.show(connection, this.#wanted.destination)
     this.#many.show()
     const chosen = this.#wanted
@@ -219,7 +221,7 @@ export class OutboxView {
     const { state, pages } = this.#wanted
     // Messages that are not finished are listed oldest first, in the order in which they are handled; other messages
     // newest first.
-    const order = state && OPEN.includes(state) ? 'oldest' : 'newest'
+    const order = state && !isDone(state) ? 'oldest' : 'newest'
     const messages: MessageSummary[] = []
     let after: string | undefined
     for (let page = 0; page < pages; page++) {
@@ -235,8 +237,8 @@ export class OutboxView {
 
   /**
    * Returns the messages of open rows that no longer match the filter, but stay listed: the row must not go while a user
-   * reads it. A message that has left the state of the filter goes, apart from one that is being sent: it waits again if
-   * the attempt fails.
+   * reads it. A message that has left the state of the filter goes, apart from one that is being sent, which waits again
+   * if the attempt fails, and one that was refused, of which the user wants to see if it arrives.
    */
   async #keptOpen(listed: MessageSummary[]): Promise<MessageSummary[]> {
     const { state } = this.#wanted
@@ -244,7 +246,7 @@ export class OutboxView {
     const ids = this.#messages.openIds.filter((id) => !listed.some((message) => message.id === id))
     const found = await Promise.all(ids.map((id) => this.#stored(id)))
     const isKept = (message: MessageDetails): boolean =>
-      !state || (IN_PROGRESS.includes(state) && IN_PROGRESS.includes(message.state))
+      !state || state === 'refusedLater' || [state, message.state].every(isInProgress)
     return found.flatMap((message) => (message && isKept(message) ? message : []))
   }
 
@@ -329,12 +331,16 @@ export class OutboxView {
   #reload(): void {
     void this.#audit.load()
     this.#refresh()
+    // Most messages that are sent now have arrived by then.
+    setTimeout(this.#refresh, SOON_MS)
   }
 }
 
 /** Returns the first state with messages that need attention; '' if there are none. */
-const firstState = (counts: NonNullable<ConnectionSummary['counts']>): StateFilter =>
-  (['parked', 'waiting', 'sending'] as const).find((state) => counts[state] > 0) ?? ''
+const firstState = ({ counts, refusedLater = 0 }: ConnectionSummary): StateFilter =>
+  (['parked', 'refusedLater', 'waiting', 'sending'] as const).find(
+    (state) => ({ refusedLater, ...counts })[state] ?? 0,
+  ) ?? ''
 
 const isNearlyFull = (bytes = 0, limit = Infinity): boolean => bytes >= NEARLY_FULL * limit
 

@@ -7,16 +7,18 @@ import type {
   MessageState,
   MessageSummary,
 } from '../../src/shared/outbox-api'
-import { VERDICTS, type Verdict } from '../../src/shared/values'
+import { isRefusedLater, VERDICTS, type Verdict } from '../../src/shared/values'
 import { time } from '../tab/formats'
 import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
 
-/** States of messages that are not finished: they can still be sent or need a decision. */
 /** States of a message that delivery goes on for by itself. */
-export const IN_PROGRESS: readonly MessageState[] = ['waiting', 'sending']
-export const OPEN: readonly MessageState[] = [...IN_PROGRESS, 'parked']
-export const STATES: readonly MessageState[] = [...OPEN, 'delivered', 'discarded']
+const IN_PROGRESS: readonly string[] = ['waiting', 'sending'] satisfies MessageState[]
+/** States of messages that are not sent any more. */
+const DONE: readonly string[] = ['delivered', 'discarded'] satisfies MessageState[]
+/** @param state state of a message, or a filter by state */
+export const isInProgress = (state: string): boolean => IN_PROGRESS.includes(state)
+export const isDone = (state: string): boolean => DONE.includes(state)
 
 export const ICONS: Record<MessageState, string> = {
   waiting: 'clock-o',
@@ -32,23 +34,28 @@ export const DIRECT_ICONS: Record<DirectMessageState, string> = {
   unknown: 'question-circle-o',
 }
 
-/** Catalogue keys of the texts for an empty list, by state. */
-export const NONE: Record<MessageState, string> = {
+/** Catalogue keys of the texts for an empty list, by filter. */
+export const NONE: Record<MessageState | 'refusedLater', string> = {
   waiting: 'noneWaiting',
   sending: 'noneSending',
   parked: 'noneParked',
+  refusedLater: 'noneRefusedLater',
   delivered: 'noneDelivered',
   discarded: 'noneDiscarded',
 }
 
 /** Actions that a user can choose for a message, by its state. */
-export const ACTIONS: Record<MessageState, Action[]> = {
+const ACTIONS: Record<MessageState, Action[]> = {
   waiting: ['extend', 'mark-delivered', 'discard'],
   sending: [],
   parked: ['resend', 'mark-delivered', 'discard'],
   delivered: ['resend'],
   discarded: ['resend'],
 }
+
+/** Returns the actions that a user can choose for a message, or for messages that have the same state and reason. */
+export const actionsFor = (message: { state: MessageState; reason?: string | undefined }): Action[] =>
+  isRefusedLater(message) ? ACTIONS.parked : ACTIONS[message.state]
 
 /** Actions that a user can choose for many messages in different states. */
 export const ACTIONS_FOR_ALL: Action[] = ['resend', 'extend', 'mark-delivered', 'discard']
@@ -91,10 +98,6 @@ export const userName = (who: string): string => (who === 'anonymous' ? text('an
 const isVerdict = (state: MessageState, reason: string | undefined): reason is Verdict =>
   state === 'delivered' && (VERDICTS as readonly (string | undefined)[]).includes(reason)
 
-/** Returns true if a destination refused the message after Redox had accepted it. */
-export const isRefusedLater = ({ state, reason }: Pick<MessageSummary, 'state' | 'reason'>): boolean =>
-  state === 'delivered' && reason === 'REDOX_NOT_DELIVERED'
-
 /** Returns the icon for the state of a message. */
 export const iconOf = (message: Pick<MessageSummary, 'state' | 'reason'>): string =>
   isRefusedLater(message) ? 'exclamation-triangle' : ICONS[message.state]
@@ -127,9 +130,10 @@ export const failureText = (code: string): string => `${textOfDialogs(`status.er
 /** Returns a text that describes the filter of the list. */
 export function filterText({ state, destination, search, code, since, till }: MessageFilter): string {
   const between = [since, till].map((at) => (at ? time(String(at)) : '…')).join(' – ')
+  const isLater = state !== undefined && isRefusedLater({ state, reason: code })
   const parts = [
-    state ? text(`state.${state}`) : text('all'),
-    ...[code, destination && destinationName(destination), search, (since || till) && between],
+    state ? text(`state.${isLater ? 'refusedLater' : state}`) : text('all'),
+    ...[isLater ? '' : code, destination && destinationName(destination), search, (since || till) && between],
   ]
   return parts.filter(Boolean).join(' · ')
 }

@@ -36,11 +36,15 @@ interface FreshOptions<News> {
 type FactValue = string | number | undefined | (string | number | undefined)[]
 export type Fact = [name: string, value: FactValue]
 
+/** Arrow of the sidebar in Node-RED 4.1. */
+const ARROW = '#red-ui-sidebar .red-ui-tab-link-button-menu'
+
 /** Common code of the sidebar tabs. */
 export class SidebarTab {
   readonly #id: string
   readonly #route: string
   #translate: EditorApi.Red['_'] = (key) => key
+  #badge: string | undefined
 
   /**
    * @param topic name of the tab such as `inbox`: part of its routes (redox/inbox), its permissions (redox-inbox…) and
@@ -178,12 +182,14 @@ export class SidebarTab {
    * @param shown number as a string; '': a dot; undefined: no badge
    */
   mark(shown: string | undefined): void {
-    // Node-RED 4.1 has three buttons for a tab: the normal one, a short form, and a menu entry if there is not enough
-    // room. Node-RED 5 has one button.
+    this.#badge = shown
+    // Node-RED 4.1 has three buttons for a tab: the normal one, a short form, and an entry of the menu behind the arrow,
+    // which it makes at the first click on the arrow. Node-RED 5 has one button.
     const buttons = [
       `#red-ui-tab-${this.#id}`,
       `#red-ui-tab-${this.#id}-link-button`,
-      '#red-ui-sidebar .red-ui-tab-link-button-menu',
+      ARROW,
+      `#red-ui-tabs-menu-option-${this.#id}`,
       `button[data-tab-id="${this.#id}"]`,
     ]
     for (const button of document.querySelectorAll(buttons.join())) {
@@ -215,6 +221,12 @@ export class SidebarTab {
       document.getElementById('red-ui-notifications')?.setAttribute('aria-live', 'polite')
       const content = make()
       content.classList.add('redox-tab', `redox-${this.topic}`)
+      // The arrow stops its clicks, so they are heard before it; its menu is there afterwards.
+      const markMenu = (): void => this.mark(this.#badge)
+      const hear = ({ target }: Event): void => {
+        if (target instanceof Element && target.closest(ARROW)) setTimeout(markMenu)
+      }
+      document.addEventListener('click', hear, true)
       RED.actions.add(show, () => RED.sidebar.show(this.#id), { label: this.text('show') })
       RED.sidebar.addTab({
         id: this.#id,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { typed } from '../lib/client'
 import { eventually } from '../lib/eventually'
-import { askToSendAgain, details, filter, line, search, tab, useOutbox } from './outbox'
+import { askToSendAgain, choose, details, filter, line, many, search, tab, useOutbox } from './outbox'
 import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
 const LOG = {
@@ -68,6 +68,41 @@ describe('verdicts in the outbox of the editor', function () {
     await line(page, id).waitFor()
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 1)
     await search(page, '')
+  })
+
+  it('leads to what the destination refused, and counts it until a person decides', async () => {
+    const { editor, page, client } = opened()
+    const dot = page.locator('.redox-tab-mark-outbox:visible').first()
+    const id = await judged('doc-led', 'delay 0\nany refuse', 'REDOX_NOT_DELIVERED')
+    const [other] = await client.messages(`state=delivered&code=REDOX_NOT_DELIVERED&limit=1`)
+    for (const more of [other!['id'] as string].filter((one) => one !== id))
+      assert.equal((await client.decide(more, 'discard', 'end of the test before')).status, 204)
+    await dot.waitFor()
+    // An editor that is opened now shows the refused messages first.
+    await editor.reload()
+    await showTab(page, 'outbox')
+    await tab(page).getByRole('button', { name: 'Refused 1', pressed: true }).waitFor()
+    await dot.waitFor()
+    await line(page, id).click()
+    await details(page).getByRole('button', { name: 'Discard' }).click()
+    await details(page).getByText('Do this only if the destination does not need it.').waitFor()
+    await details(page).getByRole('button', { name: 'Cancel' }).click()
+    await editor.screenshot('outbox-refused')
+    await choose(page, 'Mark as delivered', 1)
+    await many(page).getByText('The messages no longer count as refused.').waitFor()
+    await many(page).getByRole('button', { name: 'Cancel' }).click()
+    await details(page).getByRole('button', { name: 'Mark as delivered' }).click()
+    await details(page).getByText('It no longer counts as refused').waitFor()
+    await details(page).getByLabel('Reason').fill('sent by fax')
+    await page.keyboard.press('Enter')
+    await tab(page).getByRole('button', { name: 'Refused 0', pressed: true }).waitFor()
+    await dot.waitFor({ state: 'detached' })
+    // The open row stays, so that the user sees what became of the message.
+    await line(page, id).getByText('Delivered · marked manually').waitFor()
+    await line(page, id).click()
+    await tab(page).getByText('No refused messages.').waitFor()
+    await filter(page, 'Delivered').click()
+    await tab(page).getByRole('button', { name: 'Refused' }).waitFor({ state: 'hidden' })
   })
 
   it('shows what the destination accepted, and that sending again makes a copy', async () => {

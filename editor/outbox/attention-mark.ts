@@ -1,8 +1,11 @@
 import type { ConnectionSummary, OverviewResponse } from '../../src/shared/outbox-api'
 import { ask, may, tab } from './tab'
 
-/** Dot on the tab's icon. It is shown while messages are parked, even if the user has already seen these messages. */
-export class ParkedMark {
+/**
+ * Dot on the tab's icon. It is shown while messages need a decision, because they are parked or a destination refused
+ * them later, even if the user has already seen these messages.
+ */
+export class AttentionMark {
   #isShown = false
   #news = 0
 
@@ -10,12 +13,12 @@ export class ParkedMark {
     return this.#isShown
   }
 
-  /** Number of events about parked messages that the editor has received. */
+  /** Number of events about such messages that the editor has received. */
   get news(): number {
     return this.#news
   }
 
-  /** Shows the dot after the runtime has reported a parked message. */
+  /** Shows the dot after the runtime has reported such a message. */
   heard(): void {
     this.#news++
     this.#show(may('read'))
@@ -26,8 +29,8 @@ export class ParkedMark {
    * @param asked value of {@link news} at the time when the connections were requested
    */
   update(connections: ConnectionSummary[], asked = this.#news): void {
-    // A response that was requested before the last event does not contain the message that was parked since.
-    if (asked === this.#news) this.#show(connections.some(({ counts }) => (counts?.parked ?? 0) > 0))
+    // A response that was requested before the last event does not contain the message of that event.
+    if (asked === this.#news) this.#show(connections.some(needsAttention))
   }
 
   async look(): Promise<void> {
@@ -45,3 +48,6 @@ export class ParkedMark {
     tab.mark(isShown ? '' : undefined)
   }
 }
+
+const needsAttention = ({ counts, refusedLater = 0 }: ConnectionSummary): boolean =>
+  (counts?.parked ?? 0) + refusedLater > 0
