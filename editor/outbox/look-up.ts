@@ -45,7 +45,7 @@ function foundLogs(given: MessageActions, answer: LookUpResponse): HTMLElement {
   summary.setAttribute('role', 'status')
   items.append(...answer.candidates.filter((log) => !isOfOther(log)).map((log) => candidateItem(given, log)))
   block.append(summary, doubts, items)
-  if (ofOthers.length > 0) block.append(foldedLogs(given, ofOthers))
+  if (ofOthers.length > 0) block.append(foldedLogs(given, ofOthers, answer.ofOthers))
   return block
 }
 
@@ -53,28 +53,24 @@ function foundLogs(given: MessageActions, answer: LookUpResponse): HTMLElement {
 const isOfOther = ({ ofMessage }: LogCandidate): boolean => ofMessage !== undefined
 
 /** Returns the logs of other messages, closed: the user needs them only to understand what else was found. */
-function foldedLogs(given: MessageActions, logs: LogCandidate[]): HTMLElement {
+function foldedLogs(given: MessageActions, logs: LogCandidate[], count: number): HTMLElement {
   const items = element('ul')
   items.append(...logs.map((log) => candidateItem(given, log)))
-  return folded('redox-tab-small', text('lookUp.ofOthers', { count: logs.length }), items).block
+  return folded('redox-tab-small', text('lookUp.ofOthers', { count }), items).block
 }
-
-/** Returns the number of the logs that were found and may be that of the message. */
-const possible = ({ found, candidates }: LookUpResponse): number =>
-  found - candidates.filter(isOfOther).length
 
 function summaryOf(answer: LookUpResponse): string {
   const between = { since: time(answer.since), till: time(answer.till) }
-  const count = possible(answer)
+  const count = answer.found - answer.ofOthers
   return count === 0 ? text('lookUp.none', between) : text('lookUp.found', { count, ...between })
 }
 
 /** Returns sentences that say why the logs that were found are not certain. */
 function doubtsOf({ message }: MessageActions, answer: LookUpResponse): string[] {
-  const { candidates, found, isComplete, requestedAt } = answer
+  const { candidates, found, ofOthers, isComplete, requestedAt } = answer
   const destinations = message.destination.split(' ').length - 1
   return [
-    text(possible(answer) === 0 ? 'lookUp.noneDoubt' : 'lookUp.doubt'),
+    text(found === ofOthers ? 'lookUp.noneDoubt' : 'lookUp.doubt'),
     found > candidates.length ? text('lookUp.shown', { shown: candidates.length }) : '',
     isComplete ? '' : text('lookUp.incomplete'),
     requestedAt === undefined ? text('lookUp.noTime') : '',

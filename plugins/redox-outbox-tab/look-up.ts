@@ -41,15 +41,14 @@ export async function lookUp({ outbox, message, platform, signal, by }: LookUp):
   const { since, till, candidates, isComplete } = await searched(client, sought, signal)
   const owners = await ownersOfLogs(outbox, message, till)
   const { requestedAt } = sought
+  const owned = candidates.map((one) => withOwner(one, owners))
   return {
     since: since.toISOString(),
     till: till.toISOString(),
     ...(requestedAt !== undefined && { requestedAt: new Date(requestedAt).toISOString() }),
-    candidates: candidates
-      .map((one) => withOwner(one, owners))
-      .sort(freeFirst)
-      .slice(0, MAX_CANDIDATES),
+    candidates: [...owned].sort(freeFirst).slice(0, MAX_CANDIDATES),
     found: candidates.length,
+    ofOthers: owned.filter(({ ofMessage }) => ofMessage !== undefined).length,
     isComplete,
   }
 }

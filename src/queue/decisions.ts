@@ -192,18 +192,23 @@ export async function decideOne(
   await decide(store, message, decision, {
     ...terms,
     ...(isForOther && { notes: await accounts.allowingThisAccount(message) }),
-    ...(logId !== undefined && { notes: await withFoundLog(sealedStore, message, logId) }),
+    ...(logId !== undefined && (await withFoundLog(sealedStore, message, logId))),
   })
   return true
 }
 
-/** Returns the attempt record of a message, encrypted, with the log in which a person found the message. */
-const withFoundLog = async (
+/**
+ * Returns the attempt record of a message, encrypted, with the log in which a person found the message, and the tags by
+ * which the message is then found by that log.
+ */
+async function withFoundLog(
   sealedStore: SealedStore,
   message: StoredMessage,
   foundLogId: string,
-): Promise<Buffer> =>
-  sealedStore.sealRecord(message.id, { ...(await sealedStore.recordOf(message)), foundLogId })
+): Promise<Pick<DecisionTerms, 'notes' | 'tags'>> {
+  const record = { ...(await sealedStore.recordOf(message)), foundLogId }
+  return { notes: await sealedStore.sealRecord(message.id, record), tags: sealedStore.logTags(record) }
+}
 
 /** Converts a filter to search criteria of the stores. */
 export async function criteriaOf(

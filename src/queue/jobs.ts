@@ -142,10 +142,9 @@ export class SealedStore {
   }
 
   /** Returns the tags of the logs of Redox in an attempt record, by which people can find the job. */
-  logTags({ delivery, error, unknown }: AttemptRecord): string[] {
-    const logIds = [delivery?.facts.logIds, error?.cause.logIds, unknown?.cause.logIds].flatMap(
-      (ids) => ids ?? [],
-    )
+  logTags({ delivery, error, unknown, foundLogId }: AttemptRecord): string[] {
+    const found = [delivery?.facts.logIds, error?.cause.logIds, unknown?.cause.logIds, foundLogId]
+    const logIds = found.flatMap((ids) => ids ?? [])
     return [...new Set(logIds)].map((id) => this.seal.nameFor(id))
   }
 

@@ -162,6 +162,8 @@ export const isDecidable = (message: Pick<StoredMessage, 'state' | 'reason'>, ac
 export interface DecisionTerms {
   /** encrypted attempt record that replaces the stored one */
   notes?: Buffer
+  /** tags that are added to those of the message */
+  tags?: string[]
   /** new deadline, with `extend` only */
   deadline?: number
   /** status that the person saw; if the message has changed since then, the action is refused */

@@ -240,6 +240,8 @@ export interface LookUpResponse {
   candidates: LogCandidate[]
   /** number of the logs that were found */
   found: number
+  /** number of those among them that belong to other messages of the outbox */
+  ofOthers: number
   /** false if Redox has more logs of that time than were read */
   isComplete: boolean
 }

@@ -89,6 +89,10 @@ describe('look-up in the outbox', function () {
     const { state, foundLogId, canLookUp: afterwards } = await users.reader.get(`messages/${id}`)
     assert.deepEqual([state, foundLogId, afterwards], ['delivered', logId, undefined])
     assert.equal((await lines()).at(-1)?.['reason'], `it is there (log ${logId})`)
+    assert.deepEqual(
+      (await users.reader.messages(`search=${logId}`)).map((message) => message['id']),
+      [id],
+    )
     assert.ok(!(await users.admin.emitted()).includes(id))
   })
 
@@ -98,9 +102,10 @@ describe('look-up in the outbox', function () {
     await users.reader.until(delivered['id'] as string, 'delivered')
     const [logId] = lastLogs()
     const id = await parked()
-    const { candidates } = await found(id)
+    const { candidates, ofOthers } = await found(id)
     const [own] = (candidates as Json[]).filter((one) => one['logId'] === logId)
     assert.equal(own!['ofMessage'], delivered['id'])
+    assert.equal(ofOthers, (candidates as Json[]).filter((one) => 'ofMessage' in one).length)
     sandbox.clear()
     const none = await found(id)
     assert.deepEqual([none['candidates'], none['found'], none['isComplete']], [[], 0, true])

@@ -21,7 +21,7 @@ import { fileMissing, messageLost } from './errors'
 import { digits } from './identity'
 import { bytes, del, escaped, json, KEY, put, under, type Change } from './keys'
 import type { Retention } from './retention'
-import { applyActionToRow, withoutLease, hasStatus, type LevelRow } from './rows'
+import { applyActionToRow, withoutLease, hasStatus, union, type LevelRow } from './rows'
 import { MessageSearch } from './search'
 import { lastAuditNumber } from './counters'
 
@@ -73,7 +73,7 @@ export class LevelAdmin implements AdminStore {
     id: string,
     action: Action,
     context: AuditContext,
-    { notes, deadline, seen }: DecisionTerms = {},
+    { notes, tags = [], deadline, seen }: DecisionTerms = {},
   ): Promise<void> {
     return this.database.reliably(async () => {
       const row = await this.database.reader.row(id)
@@ -82,9 +82,15 @@ export class LevelAdmin implements AdminStore {
       if (!isPossible || isFutile || (seen && !hasStatus(row, seen))) throw messageLost(`the message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.parts.blobs.hasFile(name))) throw fileMissing()
-      const line = this.#line(action, id, context)
-      const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
-      await this.database.move([[row, applyActionToRow(row, action, context.now, deadline)]], also)
+      const next = { ...applyActionToRow(row, action, context.now, deadline), tags: union(row.tags, tags) }
+      await this.database.move(
+        [[row, next]],
+        [
+          this.#line(action, id, context),
+          ...(notes ? [put(KEY.notes(id), notes)] : []),
+          ...tags.map((tag) => put(KEY.tag(tag, row.sequence), bytes(id))),
+        ],
+      )
     })
   }
 

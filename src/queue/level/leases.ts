@@ -5,7 +5,7 @@ import type { LevelDatabase } from './database'
 import { messageLost } from './errors'
 import { digits } from './identity'
 import { bytes, escaped, json, KEY, put } from './keys'
-import { sortByAcceptance, withoutLease, type LevelRow } from './rows'
+import { sortByAcceptance, union, withoutLease, type LevelRow } from './rows'
 
 /** Messages that a claim looks for. */
 interface ClaimTerms {
@@ -81,7 +81,7 @@ export class Leases {
       const { reason: _reason, ...kept } = withoutLease(row)
       const ended = change.state === 'waiting' ? {} : { endedAt: now, announced: false }
       const added = change.state === 'waiting' ? [] : (change.tags ?? [])
-      const tags = [...new Set([...row.tags, ...added])]
+      const tags = union(row.tags, added)
       const next = { ...kept, ...change, ...ended, tags, requestStarted: false, attempts: row.attempts + 1 }
       await this.database.move(
         [[row, next]],

@@ -67,6 +67,11 @@ export function indexKeysOf(row: LevelRow): string[] {
 /** Returns the row without its lease. */
 export const withoutLease = ({ holder: _holder, leasedUntil: _until, ...row }: LevelRow): LevelRow => row
 
+/** Returns the tags of a message with further ones, each once. */
+export const union = (tags: readonly string[], added: readonly string[]): string[] => [
+  ...new Set([...tags, ...added]),
+]
+
 export const hasStatus = (
   row: LevelRow,
   { state, reason, endedAt }: NonNullable<DecisionTerms['seen']>,

@@ -134,13 +134,14 @@ export class PostgresAdmin implements AdminStore {
     id: string,
     action: Action,
     { who, reason, now }: AuditContext,
-    { notes, deadline, seen }: DecisionTerms = {},
+    { notes, tags = [], deadline, seen }: DecisionTerms = {},
   ): Promise<void> {
     if (!isStorable(id)) throw messageLost(id)
     const moment = action === 'extend' ? (deadline ?? now) : now
     const lines = await this.connection.ask(
       `WITH decided AS (
-         UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes)
+         UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes),
+           tags = tags || array(SELECT unnest($14::text[]) EXCEPT SELECT unnest(tags))
          WHERE queue = $1 AND id = $2 AND (state = ANY ($7) OR $13 AND ${REFUSED_LATER}) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
            OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
            ${action === 'extend' ? 'AND deadline < $3' : ''}
@@ -150,7 +151,7 @@ export class PostgresAdmin implements AdminStore {
       [
         ...[id, moment, who, action, reason, DECIDABLE[action], notes ?? null],
         ...[seen?.state ?? null, seen?.reason ?? null, seen?.endedAt ?? null, this.#wall(now)],
-        DECIDABLE_LATER.includes(action),
+        ...[DECIDABLE_LATER.includes(action), tags],
       ],
     )
     if (lines.length === 0) throw messageLost(id)

@@ -311,7 +311,7 @@ eachStore('admin', () => {
   })
 
   it('leaves a message whose state has changed since the user saw it, and writes no record', async () => {
-    await accept(message('a1'))
+    await accept(message('a1', { tags: ['own'] }))
     await settled('a1', PARKED)
     const seen = (await get('a1'))!
     await store.applyAction('a1', 'resend', { who: 'bob', reason: 'again', now: START })
@@ -321,17 +321,20 @@ eachStore('admin', () => {
         'a1',
         'resend',
         { who: 'ann', reason: 'again', now: START },
-        { seen: about, notes: Buffer.from('new') },
+        { seen: about, notes: Buffer.from('new'), tags: ['found', 'own'] },
       )
     await rejectsWith(decide(seen), 'REDOX_STORE_LOST')
     const now = (await get('a1'))!
     await rejectsWith(decide({ ...now, endedAt: START + 1 }), 'REDOX_STORE_LOST')
     await rejectsWith(decide({ ...now, state: 'delivered' }), 'REDOX_STORE_LOST')
     assert.equal(text(now.notes), 'refused')
+    assert.deepEqual(await store.find({ tag: 'found', limit: 9 }), [])
     assert.equal((await store.audit({ skip: 0, limit: 9 })).length, 1)
     await decide(now)
-    const { state, notes } = (await get('a1'))!
-    assert.deepEqual([state, text(notes)], ['waiting', 'new'])
+    const { state, notes, tags } = (await get('a1'))!
+    assert.deepEqual([state, text(notes), tags.sort()], ['waiting', 'new', ['found', 'own']])
+    for (const tag of ['found', 'own'])
+      assert.deepEqual(await store.find({ tag, limit: 9 }).then(idsOf), ['a1'])
   })
 
   it('refuses a decision about a message in another state, and writes no record', async () => {
