@@ -26,10 +26,15 @@ describe('verdicts in the outbox', function () {
     await sandbox?.close()
   })
 
-  /** Deploys a connection to the sandbox with a delivery plan, and a redox-log node behind its send node. */
-  async function deploy(deliveries: string, log: object = {}): Promise<void> {
+  /**
+   * Deploys a connection to the sandbox with a delivery plan, and a redox-log node behind its send node.
+   * @param log properties of the redox-log node
+   * @param others further nodes
+   */
+  async function deploy(deliveries: string, log: object = {}, others: Json[] = []): Promise<void> {
     const { url } = await sandbox.openListener('', undefined, deliveries)
     await users.admin.deploySandbox({ ...sandbox, url }, { storeOrder: 'none' }, {}, [
+      ...others,
       {
         ...{ id: 'outboxlog', type: 'redox-log', z: 'outboxtab', connection: 'outboxconfig', x: 700, y: 80 },
         ...{ ...typed({ logIds: 'redox.logIds' }, 'msg'), wires: [['outboxtold']], ...log },
@@ -111,6 +116,21 @@ describe('verdicts in the outbox', function () {
     assert.equal(await refusedLater(), 0)
     assert.equal((await users.reader.get(`messages/${other}`))['state'], 'discarded')
     assert.equal((await users.decider.decide(other, 'discard', 'again')).status, 409)
+  })
+
+  it('shows what a node with another connection found out', async () => {
+    const { key, organizationId, environmentIds } = sandbox.platform
+    const logs = {
+      ...{ id: 'logconfig', type: 'redox-config', name: 'Logs', environment: 'Development' },
+      ...{ environmentType: 'environment', apiBase: sandbox.url, organizationId },
+      ...{ platformClientId: key.clientId, platformKeyId: key.keyId },
+      ...{ clientId: sandbox.oauthKey.clientId, keyId: sandbox.oauthKey.keyId },
+      environmentId: environmentIds.Development,
+      credentials: { privateKey: sandbox.oauthKey.privateKey, platformPrivateKey: key.privateKey },
+    }
+    await deploy('delay 0\nany refuse', { connection: 'logconfig' }, [logs])
+    const { id } = await accept()
+    await judged(id, REFUSED)
   })
 
   it('shows what was not confirmed in time', async () => {

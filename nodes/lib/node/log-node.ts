@@ -7,11 +7,13 @@ import type { FollowedLog } from '../../../src/platform/log-watch'
 import { asRedoxError } from '../../../src/queue/as-redox-error'
 import { UUID } from '../../../src/shared/formats'
 import type { Connection } from '../connection/connection'
+import { durableConnections } from '../connection/durable-connection'
 import type { Table } from '../fields/types'
 import { migrated } from '../runtime/migrations'
 import { forCatchOfFollower } from './catch-error'
 import { completeMessage, withProperties } from './complete-message'
 import { FollowedMessage, followFlows, leaveForHandover, registerNode } from './handover'
+import type { Outbox } from '../queue/outbox'
 import { Inputs, settingsOf, type NodeConfig } from './inputs'
 import { Status } from './status'
 
@@ -125,7 +127,9 @@ class LogFollower {
   #record(msg: FlowMessage, logs: FollowedLog[]): void {
     const id = outboxIdOf(msg)
     if (id === undefined) return
-    const recorded = this.#connection().then(({ outbox }) => outbox?.recordVerdict(id, logs))
+    const recorded = this.#connection()
+      .then(({ outbox: own }) => outboxWith(id, own))
+      .then((outbox) => outbox?.recordVerdict(id, logs))
     recorded.then(
       () => (this.#isRecordFailureLogged = false),
       (error: unknown) => {
@@ -141,6 +145,17 @@ class LogFollower {
     leaveForHandover(this.node, left)
     this.#closing.abort(new DOMException('closed', 'AbortError'))
   }
+}
+
+/**
+ * Returns the outbox that has the message: that of the node's own connection, or that of another connection, because
+ * the user-level key of one connection can read the logs of all. If none has it, returns the node's own.
+ */
+async function outboxWith(id: string, own: Outbox | undefined): Promise<Outbox | undefined> {
+  const open = [...durableConnections.values()].map(({ outbox }) => outbox)
+  for (const outbox of new Set([own, ...open]))
+    if (outbox && (await outbox.store.find({ id, limit: 1 })).length > 0) return outbox
+  return own
 }
 
 /** Returns the id of a message in the outbox. A flow may have put any other text there, which must not get into the log. */
