@@ -13,7 +13,7 @@ import { readDialog } from './lib/dialog.mjs'
 /** @typedef {{ registrations: Registration[], templates: Map<string, Template> }} Dialog */
 /** @typedef {Registration & { defaults: import('./lib/dialog.mjs').SavedProperty[] }} CheckedRegistration */
 
-const MAX_BYTES = 670_000
+const MAX_BYTES = 690_000
 // Properties that the editor itself sets on a node, such as `status`. It would overwrite saved properties with these
 // names.
 const EDITORS_OWN = new Set(

@@ -3,9 +3,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import helper from 'node-red-node-test-helper'
+import { sizedFile } from './fixtures'
 import { useNodeRed, type Flow, type Message, type Settings } from './flow'
 import { reply, ScriptedServer } from './scripted-server'
-import { NOTE, startTo, type SendNode } from './send-nodes'
+import { fileMessage, NOTE, startTo, type SendNode } from './send-nodes'
 
 export const KEY = 'a store key that is hard to guess'
 export const DOWN = reply(503, { error: 'down' })
@@ -42,6 +43,16 @@ export function startDurable(
   secrets: Record<string, string> = { storeKey: KEY },
 ): Promise<Flow> {
   return startTo(server, node, settings, { delivery: 'durable', ...config }, { secrets })
+}
+
+/**
+ * Returns a message with a file of 200 kB that no other message has.
+ * @param seed another number for each message
+ */
+export function distinctMessage(seed: number): Message {
+  const file = sizedFile(200_000)
+  file.writeUInt32BE(seed, file.length - 100)
+  return fileMessage(file)
 }
 
 /** Payloads of a Node-RED runtime event (by its name), collected until the end of the test. */

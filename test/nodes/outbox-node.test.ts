@@ -3,10 +3,8 @@ import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
-import { DOWN, server, startDurable, useDurable, userDir } from '../lib/durable'
+import { distinctMessage, DOWN, server, startDurable, useDurable, userDir } from '../lib/durable'
 import { eventually } from '../lib/eventually'
-import { sizedFile } from '../lib/fixtures'
-import type { Message } from '../lib/flow'
 import { command, outbox, redeployOutboxNode, startWithOutboxNode } from '../lib/outbox-node'
 import { told, troubles, untilTold } from '../lib/outbox-node'
 import { reply } from '../lib/scripted-server'
@@ -15,13 +13,6 @@ import { DESTINATION, fileMessage } from '../lib/send-nodes'
 const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
 const NAME = `datamodel ${DESTINATION}`
 const UNORDERED = { storeOrder: 'none' }
-
-/** Message with a file of 200 kB that no other message has. */
-function noteOf(seed: number): Message {
-  const file = sizedFile(200_000)
-  file.writeUInt32BE(seed, file.length - 100)
-  return fileMessage(file)
-}
 
 /** Waits for two reports of the connection, which come once a second: the first may have begun before this call. */
 async function afterReports(): Promise<void> {
@@ -151,7 +142,7 @@ describe('redox-outbox: troubles', () => {
     server.script('send', DOWN)
     const settings = { ...UNORDERED, storeLimitGb: '0.001' }
     const flow = await startWithOutboxNode({}, settings)
-    const outcome = async (seed: number) => (await flow.outcome(noteOf(seed))).error?.code
+    const outcome = async (seed: number) => (await flow.outcome(distinctMessage(seed))).error?.code
     let seed = 1
     while ((await outcome(seed)) === undefined) seed++
     await untilTold(flow, 'store begun')

@@ -53,8 +53,8 @@ export function evictionWarning(evicted: Evicted, before: Evicted): string | und
   const all = since('finished') + since('unconfirmed') + since('refused')
   if (all === 0) return undefined
   return (
-    `the store reached its limit, and ${all} delivered or discarded messages were removed early. A destination had ` +
-    `refused ${since('refused')} of them, and of ${since('unconfirmed')} it is not known if their destinations accepted them.`
+    `the store reached its limit. Delivered or discarded messages that were removed early: ${all}; refused by a ` +
+    `destination: ${since('refused')}; not known if a destination accepted them: ${since('unconfirmed')}.`
   )
 }
 
