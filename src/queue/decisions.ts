@@ -269,12 +269,13 @@ async function readable(terms: Promise<DecisionTerms | SkipCode>): Promise<Decis
 
 /**
  * Returns true if the message, or a part of it, may have arrived at Redox. This remains true if a later attempt fails
- * with another error.
+ * with another error, and if a person discards a delivered message that a destination refused.
  */
 export async function mayHaveArrived(sealedStore: SealedStore, message: StoredMessage): Promise<boolean> {
   if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.requestStarted) return true
-  const { unknown, error } = await sealedStore.recordOf(message)
-  return unknown !== undefined || error?.code === 'REDOX_PARTIAL'
+  const { unknown, error, delivery } = await sealedStore.recordOf(message)
+  const hasArrived = message.state === 'discarded' && delivery !== undefined
+  return hasArrived || unknown !== undefined || error?.code === 'REDOX_PARTIAL'
 }
 
 const termsOf = (

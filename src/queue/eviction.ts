@@ -4,7 +4,7 @@ import { isRefusedLater, type MessageState } from '../shared/values'
 /**
  * Kinds of ended messages, the least needed first. `finished`: accepted by its destinations, or ended by a person.
  * `unconfirmed`: delivered, and no verdict is recorded or it is not final; a refusal may still come. `refused`:
- * delivered, and refused by a destination, so that a person has to send it again.
+ * delivered, and refused by a destination, so that a person has to decide about it.
  */
 export const EVICTION_ORDER = ['finished', 'unconfirmed', 'refused'] as const
 export type EvictionKind = (typeof EVICTION_ORDER)[number]

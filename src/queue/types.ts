@@ -101,6 +101,8 @@ export interface StoredMessage extends NewMessage {
  * disabled over a weekend.
  */
 export const UNANNOUNCED_MS = 72 * 3_600_000
+/** Shortest storage time of messages that a destination refused later, in milliseconds: a person has to see them. */
+export const REFUSED_LATER_MS = 30 * 24 * 3_600_000
 
 /** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {
@@ -238,7 +240,8 @@ export interface QueueStore {
 
   /**
    * Replaces reason and attempt record of a delivered message. Durable once the promise resolves.
-   * @returns false if the message is not delivered, or its attempt record has changed; nothing is changed then
+   * @returns false if the message is not delivered, a person has marked it as delivered, or its attempt record has
+   *   changed; nothing is changed then
    */
   recordVerdict(id: string, change: VerdictChange): Promise<boolean>
 
@@ -262,7 +265,8 @@ export interface QueueStore {
 
   /**
    * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
-   * their end), with the files that no other message contains. Cheap if there are none.
+   * their end, refused ones {@link REFUSED_LATER_MS}), with the files that no other message contains. Cheap if there are
+   * none.
    * @returns number of deleted messages
    */
   purge(before: number, now: number): Promise<number>
@@ -312,10 +316,9 @@ export interface AdminStore {
   /**
    * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded
    * message): it waits again in its old position, due at once, with no attempts and a new deadline of the same
-   * duration. `mark-delivered`, `discard` (of a waiting or parked message, or one that a destination refused later): it
-   * is done; its node emits no result.
-   * `extend` (of a waiting message): `terms.deadline` replaces the present deadline. No action applies to a message
-   * that is {@link MOVING}.
+   * duration. `mark-delivered`, `discard` (of a waiting or parked message, or of one that a destination refused later):
+   * it is done from now on; its node emits no result. `extend` (of a waiting message): `terms.deadline` replaces the
+   * present deadline. No action applies to a message that is {@link MOVING}.
    * @throws RedoxError REDOX_STORE_LOST if the message is in another state or no longer stored, or if `extend` would
    *   not make its deadline later
    */

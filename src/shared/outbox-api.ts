@@ -265,8 +265,10 @@ export interface LogCandidate {
   same: LogTrait[]
   /** properties that certainly differ */
   different: LogTrait[]
-  /** id of another message of the outbox to which this log belongs */
+  /** id of another message of the outbox to which this log belongs, by the answer of Redox */
   ofMessage?: string
+  /** id of another message of the outbox for which a person chose this log, perhaps by mistake */
+  foundFor?: string
 }
 
 export interface CountResponse {

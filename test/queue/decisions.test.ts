@@ -205,6 +205,20 @@ for (const kind of STORES)
       assert.deepEqual(await Promise.all([accepted, open].map(stateOf)), ['delivered', 'delivered'])
     })
 
+    it('send no message again that was refused after its delivery, and then discarded', async () => {
+      const facts = { logIds: ['log-1'], locations: [] }
+      const delivery = { status: 200, body: {}, facts } as unknown as NonNullable<AttemptRecord['delivery']>
+      const id = await ended('delivered', 'x', { delivery })
+      const { notes } = await get(id)
+      await contents.store.recordVerdict(id, {
+        ...{ reason: 'REDOX_NOT_DELIVERED', notes: notes!, seen: notes! },
+      })
+      const code = 'REDOX_NOT_DELIVERED'
+      assert.equal((await decide('discard', { state: 'delivered', code })).decided, 1)
+      // Destinations that have accepted it would get a second copy.
+      assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
+    })
+
     it('never send messages with another account when their own account is not known', async () => {
       const other = await parked(OTHER)
       assert.deepEqual(await decide('resend', {}, { otherAccount: true }), { decided: 0, left: 1 })

@@ -62,8 +62,15 @@ async function indexTurns(db: Database): Promise<Change[]> {
 
 async function indexRefusedLater(db: Database): Promise<Change[]> {
   const changes: Change[] = []
-  for await (const row of new Reader(db).each(under('state!delivered')))
-    if (isRefusedLater(row)) changes.push(put(KEY.refusedLater(row.sequence), bytes(row.id)))
+  // Reading all rows in the order of their keys is much faster than reading the delivered ones by their ids.
+  try {
+    for await (const stored of new Reader(db).values(under('row'))) {
+      const row = rowOf(stored)
+      if (isRefusedLater(row)) changes.push(put(KEY.refusedLater(row.sequence), bytes(row.id)))
+    }
+  } catch (error) {
+    failed(error)
+  }
   return changes
 }
 

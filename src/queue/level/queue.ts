@@ -70,7 +70,8 @@ export class LevelQueue implements QueueStore {
     return this.database.durably(async () => {
       const row = await this.database.reader.row(id)
       const known = await this.database.reader.get(KEY.notes(id))
-      if (row?.state !== 'delivered' || !known?.equals(seen)) return false
+      const isOver = row?.state !== 'delivered' || row.reason === 'mark-delivered'
+      if (isOver || !known?.equals(seen)) return false
       await this.database.move([[row, { ...row, reason }]], [put(KEY.notes(id), notes)])
       return true
     })

@@ -1,6 +1,7 @@
 import { EVICTION_ORDER, evictionKindOf, type EvictionKind } from '../eviction'
 import { toWallTime, type StoreClock } from '../store-clock'
-import { UNANNOUNCED_MS } from '../types'
+import { isRefusedLater } from '../../shared/values'
+import { REFUSED_LATER_MS, UNANNOUNCED_MS } from '../types'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
 import { bytes, del, KEY, put, under } from './keys'
@@ -34,7 +35,11 @@ export class Retention {
    * @returns number of deleted messages
    */
   async purge(before: number, now: number): Promise<number> {
-    const purged = await this.#forgetEnded(before, isDeletableAt(now), Infinity)
+    const isDeletable = isDeletableAt(now)
+    const isOld = (row: LevelRow): boolean =>
+      !isRefusedLater(row) || (row.endedAt ?? 0) < now - REFUSED_LATER_MS
+    const isWanted = (row: LevelRow): boolean => isDeletable(row) && isOld(row)
+    const purged = await this.#forgetEnded(before, isWanted, Infinity)
     // LevelDB rewrites its tables by itself only when much is written.
     if (purged >= COMPACTED_FROM) await this.#compact()
     return purged

@@ -6,6 +6,7 @@ import { WINDOW_MS } from '../../transport/rate-limiter'
 import { RedoxError } from '../../errors'
 import { assertStorable, textsOf } from '../store-errors'
 import {
+  REFUSED_LATER_MS,
   UNANNOUNCED_MS,
   type Lease,
   type NewMessage,
@@ -119,7 +120,8 @@ export class PostgresQueue implements QueueStore {
   async recordVerdict(id: string, { reason, notes, seen }: VerdictChange): Promise<boolean> {
     const changed = await this.connection.ask(
       `UPDATE redox.message SET reason = $3, notes = $4
-       WHERE queue = $1 AND id = $2 AND state = 'delivered' AND notes = $5 RETURNING id`,
+       WHERE queue = $1 AND id = $2 AND state = 'delivered' AND notes = $5
+         AND reason IS DISTINCT FROM 'mark-delivered' RETURNING id`,
       [id, reason, notes, seen],
     )
     return changed.length > 0
@@ -191,7 +193,9 @@ export class PostgresQueue implements QueueStore {
   }
 
   purge(before: number, now: number): Promise<number> {
-    return this.#forget('SELECT redox.forget($1, $2, $3, $4) AS gone', [before, now - UNANNOUNCED_MS])
+    return this.#forget('SELECT redox.purge($1, $2, $3, $4, $5) AS gone', [
+      ...[before, now - UNANNOUNCED_MS, now - REFUSED_LATER_MS],
+    ])
   }
 
   evict(kind: EvictionKind, limit: number, now: number): Promise<number> {

@@ -38,8 +38,35 @@ eachStore('verdicts', () => {
     await store.markAnnounced('one')
     await reopen()
     assert.deepEqual(await seen(), ['delivered', 'REDOX_NOT_DELIVERED', 'refused', START + 1])
-    assert.equal(await store.purge(START + 2, START + DAY), 1)
+    assert.equal(await store.purge(START + 2, START + 31 * DAY), 1)
     assert.equal(await get('one'), undefined)
+  })
+
+  it('keeps a refused message for 30 days, unless a person has decided about it', async () => {
+    const ids = ['open', 'marked', 'refused']
+    await accept(...ids.map((id) => free(id)))
+    await claimed()
+    for (const id of ids) {
+      await store.settle(id, 'me', DELIVERED, START + 1)
+      await store.markAnnounced(id)
+    }
+    for (const id of ['marked', 'refused']) await store.recordVerdict(id, change('refused'))
+    await store.applyAction('marked', 'mark-delivered', by)
+    const [soon, before] = [START + 9 * DAY, START + 30 * DAY + 1]
+    assert.equal(await store.purge(soon, before), 2)
+    assert.deepEqual(idsOf(await store.find({ limit: 9 })), ['refused'])
+    assert.equal(await store.purge(soon, before), 0)
+    assert.equal(await store.purge(soon, before + 1), 1)
+  })
+
+  it('does not replace the decision of a person who has marked a refused message as delivered', async () => {
+    await accept(free('one'))
+    await settled('one', DELIVERED)
+    await store.recordVerdict('one', change('refused'))
+    await store.applyAction('one', 'mark-delivered', by)
+    // The attempt record is still the one that was read before the decision.
+    assert.equal(await store.recordVerdict('one', change('again', 'refused')), false)
+    assert.deepEqual((await seen()).slice(0, 3), ['delivered', 'mark-delivered', 'refused'])
   })
 
   it('records nothing at a message that is not delivered, or has changed', async () => {
@@ -115,7 +142,7 @@ eachStore('verdicts', () => {
     await settled('one', DELIVERED, START + 1)
     await store.recordVerdict('one', change('refused'))
     await store.markAnnounced('one')
-    assert.equal(await store.purge(START + 2, START + DAY), 1)
+    assert.equal(await store.purge(START + 2, START + 31 * DAY), 1)
     assert.equal(await store.refusedLater(), 0)
     assert.deepEqual(await store.ids({ code: 'REDOX_NOT_DELIVERED' }, ['delivered']), [])
   })

@@ -90,7 +90,7 @@ describe('PostgreSQL store: tables', function () {
        ALTER TABLE redox.message DROP COLUMN order_key;
        DROP FUNCTION redox.accept(text, text, text, boolean, text, text, bigint, bigint, text[], text[], bytea, text,
          bigint, boolean);
-       DROP INDEX redox.message_refused_later;
+       DROP INDEX redox.message_refused_later; DROP FUNCTION redox.purge(text, bigint, bigint, bigint, int);
        DROP FUNCTION redox.evict(text, text, bigint, int); DROP FUNCTION redox.eviction_kind(text, text)`,
       databaseOf(url),
     )
