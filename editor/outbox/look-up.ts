@@ -80,7 +80,7 @@ function doubtsOf({ message }: MessageActions, answer: LookUpResponse): string[]
 
 function candidateItem(given: MessageActions, log: LogCandidate): HTMLElement {
   const item = element('li', 'redox-outbox-candidate')
-  const { logId, operation, destinationId, destinationName: name, ofMessage } = log
+  const { logId, operation, destinationId, destinationName: name, ofMessage, foundFor } = log
   const destination = name ?? destinationId
   item.append(
     element('div', 'redox-tab-strong', timeOf(log)),
@@ -95,6 +95,10 @@ function candidateItem(given: MessageActions, log: LogCandidate): HTMLElement {
     const words = text('lookUp.ofMessage', { id: shortId(ofMessage) })
     item.append(element('div', 'redox-tab-small', words))
     return item
+  }
+  if (foundFor !== undefined) {
+    const words = text('lookUp.foundFor', { id: shortId(foundFor) })
+    item.append(element('div', 'redox-tab-strong', words))
   }
   const buttons = element('div', 'redox-tab-buttons')
   const beside = { ...given, place: item }

@@ -79,7 +79,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   place.append(form)
   form.querySelector<HTMLElement>('input, select')?.focus()
   // A proposed reason is selected, so that typing replaces it; backwards, because the field then shows its beginning.
-  input.setSelectionRange(0, proposed.length, 'backward')
+  if (proposed !== '') input.setSelectionRange(0, proposed.length, 'backward')
   return { close, confirm, form }
 }
 

@@ -66,6 +66,10 @@ export class SearchForm {
     for (const field of [this.#since, this.#till, this.#code]) field.value = ''
   }
 
+  clearCode(): void {
+    this.#code.value = ''
+  }
+
   /** Suggests the error codes of the messages in the list, and those of messages that were refused after their delivery. */
   suggest(messages: MessageSummary[]): void {
     const known = [...this.#codes.children].map((option) => (option as HTMLOptionElement).value)

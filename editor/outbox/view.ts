@@ -64,7 +64,7 @@ export class OutboxView {
   readonly #size = element('div', 'redox-outbox-block redox-tab-small')
   readonly #oldest = element('div', 'redox-outbox-block redox-tab-small')
   readonly #header = new Header((connection) => this.#want({ connection, state: undefined, destination: '' }))
-  readonly #filters = new StateFilters((state) => this.#want({ state }))
+  readonly #filters = new StateFilters((state) => this.#filterBy(state))
   readonly #search = new SearchForm((searched) => this.#searchFor(searched))
   readonly #audit = new AuditLog(
     () => this.#route,
@@ -167,6 +167,13 @@ export class OutboxView {
   /** A search covers all states, because a user who looks for a message does not know its state. */
   #searchFor(searched: Searched): void {
     this.#want({ ...NOTHING_SEARCHED, ...searched, state: '', destination: '' })
+  }
+
+  #filterBy(state: StateFilter): void {
+    if (state !== 'refusedLater') return this.#want({ state })
+    // This filter has a code of its own.
+    this.#search.clearCode()
+    this.#want({ state, code: '' })
   }
 
   #showSubject(subject: { destination: string } | { search: string }): void {

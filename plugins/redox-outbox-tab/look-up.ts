@@ -98,37 +98,46 @@ async function searched(
 
 // ---- Logs of other messages -----------------------------------------------------------------------------
 
-/** Maximum number of delivered messages, the newest ones of that time, whose log ids are compared. */
-const MAX_DELIVERED = 200
+/** Maximum number of messages in each state, the newest ones of that time, whose log ids are compared. */
+const MAX_COMPARED = 200
+
+/** Message to which a log belongs; `found`: by the decision of a person, who may have been wrong. */
+interface LogOwner {
+  id: string
+  found: boolean
+}
 
 /**
  * Returns the messages to the same destination to which logs belong, by log id: those in Redox's answers, and those that
- * people found.
+ * people found. A person may also have discarded a message that its destination refused later.
  */
 async function ownersOfLogs(
   { store, sealedStore }: Outbox,
   { destination }: StoredMessage,
   till: Date,
-): Promise<ReadonlyMap<string, string>> {
-  const delivered = await store.find({
-    ...{ state: 'delivered', destination, newestFirst: true, limit: MAX_DELIVERED },
-    till: toStoreTime(store.clock, till.getTime()),
-  })
-  const owners = new Map<string, string>()
-  for (const message of delivered) {
+): Promise<ReadonlyMap<string, LogOwner>> {
+  const terms = { destination, newestFirst: true, limit: MAX_COMPARED }
+  const until = { till: toStoreTime(store.clock, till.getTime()) }
+  const ended = await Promise.all(
+    (['delivered', 'discarded'] as const).map((state) => store.find({ ...terms, ...until, state })),
+  )
+  const owners = new Map<string, LogOwner>()
+  for (const message of ended.flat()) {
     const { delivery, foundLogId } = await orUnreadable<Partial<AttemptRecord>>(
       sealedStore.recordOf(message),
       {},
     )
-    const ids = [...(delivery?.facts.logIds ?? []), ...(foundLogId === undefined ? [] : [foundLogId])]
-    for (const id of ids) owners.set(id, message.id)
+    if (foundLogId !== undefined && !owners.has(foundLogId))
+      owners.set(foundLogId, { id: message.id, found: true })
+    for (const logId of delivery?.facts.logIds ?? []) owners.set(logId, { id: message.id, found: false })
   }
   return owners
 }
 
-function withOwner(candidate: LogCandidate, owners: ReadonlyMap<string, string>): LogCandidate {
-  const ofMessage = owners.get(candidate.logId)
-  return { ...candidate, ...(ofMessage !== undefined && { ofMessage }) }
+function withOwner(candidate: LogCandidate, owners: ReadonlyMap<string, LogOwner>): LogCandidate {
+  const owner = owners.get(candidate.logId)
+  if (owner === undefined) return candidate
+  return { ...candidate, ...(owner.found ? { foundFor: owner.id } : { ofMessage: owner.id }) }
 }
 
 /** Compares two candidates: those of other messages come last. */

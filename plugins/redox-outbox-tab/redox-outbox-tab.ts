@@ -32,8 +32,8 @@ export = function register(RED: NodeAPI): void {
 }
 
 /**
- * Publishes `{ news }` to open editors when a message was parked or refused later. Contains no other data, because all logged-in users
- * get the event, whatever their permissions. Returns a function that stops the events.
+ * Publishes `{ news }` to open editors when a message was parked or refused later. Contains no other data, because all
+ * logged-in users get the event, whatever their permissions. Returns a function that stops the events.
  */
 function tellEditors({ comms, events }: NodeAPI): () => void {
   const tell = (): void => comms.publish(TOPIC, { news: true }, false)

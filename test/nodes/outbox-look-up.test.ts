@@ -112,6 +112,18 @@ describe('look-up in the outbox', function () {
     assert.equal((await users.reader.get(`messages/${id}`))['state'], 'parked')
   })
 
+  it('says that a person chose a log for another message, which may have been a mistake', async () => {
+    await deploy('endpoint reset-after-accept')
+    const [first, second] = [await parked(), await parked()]
+    const logId = lastLogs()[0]!
+    const decision = { action: 'mark-delivered', reason: 'it is there', logId }
+    assert.equal((await users.decider.post(`${AT}/messages/${first}`, decision)).status, 204)
+    const { candidates, ofOthers } = await found(second)
+    const chosen = (candidates as Json[]).find((one) => one['logId'] === logId)
+    assert.deepEqual([chosen?.['foundFor'], chosen?.['ofMessage']], [first, undefined])
+    assert.equal(ofOthers, 0)
+  })
+
   it('looks up only messages with an unknown outcome', async () => {
     await deploy('endpoint 400')
     const refused = await users.admin.accept({ documentId: `refused-${++number}` })

@@ -118,20 +118,27 @@ describe('verdicts in the outbox', function () {
     assert.equal((await users.decider.decide(other, 'discard', 'again')).status, 409)
   })
 
-  it('shows what a node with another connection found out', async () => {
-    const { key, organizationId, environmentIds } = sandbox.platform
-    const logs = {
-      ...{ id: 'logconfig', type: 'redox-config', name: 'Logs', environment: 'Development' },
-      ...{ environmentType: 'environment', apiBase: sandbox.url, organizationId },
-      ...{ platformClientId: key.clientId, platformKeyId: key.keyId },
-      ...{ clientId: sandbox.oauthKey.clientId, keyId: sandbox.oauthKey.keyId },
-      environmentId: environmentIds.Development,
-      credentials: { privateKey: sandbox.oauthKey.privateKey, platformPrivateKey: key.privateKey },
-    }
-    await deploy('delay 0\nany refuse', { connection: 'logconfig' }, [logs])
-    const { id } = await accept()
-    await judged(id, REFUSED)
-  })
+  for (const [kind, delivery] of [
+    ['direct', {}],
+    ['durable', { delivery: 'durable' }],
+  ] as const)
+    it(`shows what a node with another connection found out, which is ${kind}`, async () => {
+      const { key, organizationId, environmentIds } = sandbox.platform
+      const logs = {
+        ...{ id: 'logconfig', type: 'redox-config', name: 'Logs', environment: 'Development' },
+        ...{ environmentType: 'environment', apiBase: sandbox.url, organizationId, ...delivery },
+        ...{ platformClientId: key.clientId, platformKeyId: key.keyId },
+        ...{ clientId: sandbox.oauthKey.clientId, keyId: sandbox.oauthKey.keyId },
+        environmentId: environmentIds.Development,
+        credentials: {
+          ...{ privateKey: sandbox.oauthKey.privateKey, platformPrivateKey: key.privateKey },
+          storeKey: 'another store key that is hard to guess',
+        },
+      }
+      await deploy('delay 0\nany refuse', { connection: 'logconfig' }, [logs])
+      const { id } = await accept()
+      await judged(id, REFUSED)
+    })
 
   it('shows what was not confirmed in time', async () => {
     await deploy('delay 600', { followMinutes: '0.02' })

@@ -52,8 +52,7 @@ export class OutboxEvents {
     const warning = evictionWarning(usage.evicted, this.#evicted)
     if (warning !== undefined) this.#warn(warning)
     this.#evicted = usage.evicted
-    if (state.isLate !== this.#isLate) this.#emit(LATE_EVENT, state)
-    this.#isLate = state.isLate
+    this.#tellIfLate(state)
   }
 
   #tellCounts(state: OutboxState, parkings: number): void {
@@ -64,6 +63,12 @@ export class OutboxEvents {
     this.#parkings = parkings
     if (parked > before.parked || isNew) this.#emit(PARKED_EVENT, state)
     if (refusedLater > before.refusedLater) this.#emit(REFUSED_LATER_EVENT, state)
+  }
+
+  #tellIfLate(state: OutboxState): void {
+    if (state.isLate === this.#isLate) return
+    this.#isLate = state.isLate
+    this.#emit(LATE_EVENT, state)
   }
 
   #tellIfNearlyFull(state: OutboxState): void {

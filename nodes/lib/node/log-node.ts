@@ -150,11 +150,26 @@ class LogFollower {
 /**
  * Returns the outbox that has the message: that of the node's own connection, or that of another connection, because
  * the user-level key of one connection can read the logs of all. If none has it, returns the node's own.
+ * @throws RedoxError REDOX_STORE_… if no outbox has it, and one of them could not be asked
  */
 async function outboxWith(id: string, own: Outbox | undefined): Promise<Outbox | undefined> {
-  const open = [...durableConnections.values()].map(({ outbox }) => outbox)
-  for (const outbox of new Set([own, ...open]))
-    if (outbox && (await outbox.store.find({ id, limit: 1 })).length > 0) return outbox
+  const has = async (outbox: Outbox): Promise<boolean> =>
+    (await outbox.store.ids({ id }, ['delivered'])).length > 0
+  if (own && (await has(own))) return own
+  let failure: RedoxError | undefined
+  for (const connection of durableConnections.values()) {
+    // After a start or a deploy, a store may still be opening.
+    await connection.opened
+    const { outbox, code } = connection
+    if (outbox === undefined && code !== undefined) failure ??= new RedoxError(code, 'Store is not open.')
+    if (outbox === undefined || outbox === own) continue
+    try {
+      if (await has(outbox)) return outbox
+    } catch (error) {
+      failure ??= asRedoxError(error)
+    }
+  }
+  if (failure !== undefined) throw failure
   return own
 }
 
