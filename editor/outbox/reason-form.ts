@@ -78,8 +78,9 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   })
   place.append(form)
   form.querySelector<HTMLElement>('input, select')?.focus()
-  // A proposed reason is selected, so that typing replaces it; backwards, because the field then shows its beginning.
-  if (proposed !== '') input.setSelectionRange(0, proposed.length, 'backward')
+  // A proposed reason is selected, so that typing replaces it, and shows its beginning.
+  if (proposed !== '') input.select()
+  input.scrollLeft = 0
   return { close, confirm, form }
 }
 

@@ -15,6 +15,7 @@ export class StateFilters {
 
   constructor(onChosen: (state: StateFilter) => void) {
     this.#buttons = new Map(FILTERS.map((state) => [state, button('', () => onChosen(state))]))
+    this.#buttons.get('refusedLater')?.classList.add('redox-outbox-refused')
     this.element.setAttribute('role', 'group')
     this.element.setAttribute('aria-label', text('filter'))
     this.element.append(...this.#buttons.values())

@@ -25,14 +25,14 @@ import { SearchForm, type Searched } from './search-form'
 import { StateFilters, type StateFilter } from './state-filters'
 import { StrandedStores } from './stranded-stores'
 import { ask, may, tab, text } from './tab'
-import { isInProgress, isDone, NONE, rememberNames } from './words'
+import { isDone, isEndedByPerson, NONE, rememberNames } from './words'
 
 const REFRESH_MS = 3_000
 const SOON_MS = 700
 const PAGE = 50
 /** Proposed hours for retrying many messages, if the connection reports no retry time of its own. */
 const HOURS_FOR_MANY = 72
-const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: '' }
+const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: '', isLinked: false }
 
 /** Connection, filter and number of pages that the user has selected. */
 interface Wanted {
@@ -45,6 +45,8 @@ interface Wanted {
   till?: string | number | undefined
   code?: string | undefined
   pages: number
+  /** true if a link has set the search, not the user */
+  isLinked?: boolean
 }
 
 export class OutboxView {
@@ -170,6 +172,10 @@ export class OutboxView {
   }
 
   #filterBy(state: StateFilter): void {
+    if (this.#wanted.isLinked) {
+      this.#search.write({})
+      return this.#want({ ...NOTHING_SEARCHED, state })
+    }
     if (state !== 'refusedLater') return this.#want({ state })
     // This filter has a code of its own.
     this.#search.clearCode()
@@ -179,7 +185,7 @@ export class OutboxView {
   #showSubject(subject: { destination: string } | { search: string }): void {
     this.#search.write('search' in subject ? subject : {})
     if ('search' in subject) this.#messages.openSoon(subject.search)
-    this.#want({ ...NOTHING_SEARCHED, destination: '', ...subject, state: '' })
+    this.#want({ ...NOTHING_SEARCHED, destination: '', ...subject, state: '', isLinked: true })
   }
 
   #clear(): void {
@@ -243,17 +249,14 @@ export class OutboxView {
   }
 
   /**
-   * Returns the messages of open rows that no longer match the filter, but stay listed: the row must not go while a user
-   * reads it. A message that has left the state of the filter goes, apart from one that is being sent, which waits again
-   * if the attempt fails, and one that was refused, of which the user wants to see if it arrives.
+   * Returns the messages of open rows that no longer match the filter, but stay listed: the user wants to see what becomes
+   * of a message. One that a person has marked or discarded goes, unless the user has searched for it.
    */
   async #keptOpen(listed: MessageSummary[]): Promise<MessageSummary[]> {
-    const { state } = this.#wanted
     if (JSON.stringify(this.#filter) !== this.#shownFilter) return []
     const ids = this.#messages.openIds.filter((id) => !listed.some((message) => message.id === id))
     const found = await Promise.all(ids.map((id) => this.#stored(id)))
-    const isKept = (message: MessageDetails): boolean =>
-      !state || state === 'refusedLater' || [state, message.state].every(isInProgress)
+    const isKept = (message: MessageDetails): boolean => !this.#wanted.state || !isEndedByPerson(message)
     return found.flatMap((message) => (message && isKept(message) ? message : []))
   }
 
@@ -352,9 +355,11 @@ const firstState = ({ counts, refusedLater = 0 }: ConnectionSummary): StateFilte
 const isNearlyFull = (bytes = 0, limit = Infinity): boolean => bytes >= NEARLY_FULL * limit
 
 /** Returns what a person can do about a store that is full or nearly full, as the next sentence; otherwise ''. */
-function storeAdvice({ storeBytes, storeLimit, isFull }: Partial<ConnectionSummary> = {}): string {
+function storeAdvice({ counts, storeBytes, storeLimit, isFull }: Partial<ConnectionSummary> = {}): string {
   if (isFull) return `. ${text('storeFull')}`
-  return isNearlyFull(storeBytes, storeLimit) ? `. ${text('storeNearlyFull')}` : ''
+  // Ended messages alone are removed when a new message needs their room.
+  const isAnyOpen = counts !== undefined && counts.waiting + counts.sending + counts.parked > 0
+  return isAnyOpen && isNearlyFull(storeBytes, storeLimit) ? `. ${text('storeNearlyFull')}` : ''
 }
 
 function sizeText(bytes: number, limit: number | undefined): string {

@@ -12,12 +12,9 @@ import { time } from '../tab/formats'
 import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
 
-/** States of a message that delivery goes on for by itself. */
-const IN_PROGRESS: readonly string[] = ['waiting', 'sending'] satisfies MessageState[]
 /** States of messages that are not sent any more. */
 const DONE: readonly string[] = ['delivered', 'discarded'] satisfies MessageState[]
 /** @param state state of a message, or a filter by state */
-export const isInProgress = (state: string): boolean => IN_PROGRESS.includes(state)
 export const isDone = (state: string): boolean => DONE.includes(state)
 
 export const ICONS: Record<MessageState, string> = {
@@ -110,9 +107,14 @@ export function stateText(state: MessageState, reason: string | undefined): stri
   const shown = text(`state.${state}`)
   if (reason === undefined) return shown
   if (isVerdict(state, reason)) return text(`verdict.${reason}`)
-  const isAction = reason === 'mark-delivered' || reason === 'discard'
-  return isAction ? `${shown} · ${text(`decided.${reason}`)}` : `${shown}: ${sentenceOf(reason)}`
+  return isEndedByPerson({ reason })
+    ? `${shown} · ${text(`decided.${reason}`)}`
+    : `${shown}: ${sentenceOf(reason)}`
 }
+
+/** Returns true if a person has marked the message as delivered, or discarded it. */
+export const isEndedByPerson = ({ reason }: Pick<MessageSummary, 'reason'>): boolean =>
+  reason === 'mark-delivered' || reason === 'discard'
 
 /** Returns a sentence that says in the user's language why a message waits or is parked; the code if there is none. */
 export function sentenceOf(code: string): string {

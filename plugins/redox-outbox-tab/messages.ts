@@ -81,7 +81,7 @@ async function outcomeOf(
   }
 }
 
-/** Returns Redox's response to a delivered message, or the error of the last attempt. */
+/** Returns Redox's response to a message that was delivered, or the error of the last attempt. */
 function lastAttempt(
   { delivery, verdict, error, unknown, foundLogId }: AttemptRecord,
   { state, attempts }: StoredMessage,
@@ -89,7 +89,7 @@ function lastAttempt(
   const isRetried = state === 'waiting' || state === 'sending'
   // After a person has sent the message again, the error of the earlier attempts is outdated.
   if (attempts === 0 && isRetried) return {}
-  if (state === 'delivered' && delivery) {
+  if ((state === 'delivered' || state === 'discarded') && delivery) {
     const { status, facts } = delivery
     const { logIds, locations, traceId } = facts
     return {

@@ -70,7 +70,7 @@ describe('look-up in the outbox of the editor', function () {
     await details(page).getByText('Press Look it up first').waitFor()
     await lookUp('is it there?')
     await details(page)
-      .getByText(/^No log that may be that of this message found from/)
+      .getByText(/^No log was found from/)
       .waitFor()
     await details(page).getByText('That does not mean that Redox does not have the message').waitFor()
     assert.equal(await candidates().count(), 0)

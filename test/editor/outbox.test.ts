@@ -207,6 +207,9 @@ describe('outbox in the editor', function () {
     await page.keyboard.press('Enter')
     await page.getByText('The message will be sent again.').waitFor()
     await client.until(refused, 'delivered')
+    // The open row stays, so that the user sees that the message has arrived.
+    await line(page, refused).getByText('Delivered').waitFor()
+    await line(page, refused).click()
     await line(page, refused).waitFor({ state: 'detached' })
     await filter(page, 'Delivered').click()
     await count(page, 4)
@@ -374,7 +377,7 @@ describe('outbox in the editor', function () {
     redox.script('send')
   })
 
-  it('keeps an open message listed while it is being sent, and in a search by code until it is closed', async () => {
+  it('keeps an open message listed until it is closed, also in another state and in a search by code', async () => {
     let answer = (): void => undefined
     const held: Reply = (response) => {
       answer = () => void response.writeHead(400).end('{}')
@@ -389,6 +392,8 @@ describe('outbox in the editor', function () {
     assert.ok(await details(page).isVisible())
     answer()
     await client.until(id, 'parked')
+    await line(page, id).getByText('Parked').waitFor()
+    await line(page, id).click()
     await line(page, id).waitFor({ state: 'detached' })
 
     await tab(page).getByText('Time accepted, error code').click()
@@ -492,20 +497,27 @@ describe('outbox in the editor', function () {
   })
 
   it('says what to do when the store is nearly full, and when it is full', async () => {
+    const says = (text: RegExp): Promise<void> => tab(page).getByText(text).waitFor()
+    await eventually('no message is open', async () => {
+      for (const { id } of [
+        ...(await client.messages('state=parked')),
+        ...(await client.messages('state=waiting')),
+      ])
+        await client.decide(id as string, 'discard', 'not needed')
+      const { counts } = await client.connection()
+      return counts.waiting + counts.sending + counts.parked === 0
+    })
+    // Delivered messages alone need no advice: they are removed when a new message needs their room.
     await client.deploy(redox.url, { storeLimitGb: '0.000001' })
-    await tab(page)
-      .getByText(/Size of the store: .+ of 1 kB\. A new message that does not fit is refused/)
-      .waitFor()
+    await says(/^Size of the store: [^:]+ of 1 kB$/)
+    await client.deploy(redox.script('send', reply(503, {})).url, { storeLimitGb: '0.0008' })
+    await client.press({ documentId: 'doc-large', bytes: sizedFile(700_000) })
+    await says(/Size of the store: .+ of 800 kB\. A new message that does not fit is refused/)
     await editor.screenshot('outbox-nearly-full')
-    // A message that is delivered would make room for the next one.
-    await client.deploy(redox.script('send', reply(503, {})).url, { storeLimitGb: '0.001' })
-    for (const documentId of ['doc-large', 'doc-refused'])
-      await client.press({ documentId, bytes: sizedFile(700_000 + documentId.length) })
-    await tab(page)
-      .getByText(
-        /Size of the store: .+ of 1 MB\. Messages are refused, because the store has no room for them/,
-      )
-      .waitFor()
+    await client.press({ documentId: 'doc-refused', bytes: sizedFile(700_001) })
+    await says(
+      /Size of the store: .+ of 800 kB\. Messages are refused, because the store has no room for them/,
+    )
     await editor.screenshot('outbox-full')
     await client.deploy(redox.script('send').url)
     await tab(page)

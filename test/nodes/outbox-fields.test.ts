@@ -111,6 +111,10 @@ describe('fields in the answers of the outbox', function () {
     assert.equal((await admin.post(`${at}/messages/${unknown}`, mark)).status, 204)
     await list()
     await one(unknown)
+    const alike = (await admin.accept({ documentId: 'doc-alike' }))['id'] as string
+    await admin.until(alike, 'parked')
+    const { candidates } = await decided(`${at}/messages/${alike}/look-up`, {})
+    note('candidate', ...(candidates as Json[]))
     await sandbox.close()
 
     await admin.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '2', ...NAMES }))
