@@ -7,13 +7,13 @@ import type { FollowedLog } from '../../../src/platform/log-watch'
 import { asRedoxError } from '../../../src/queue/as-redox-error'
 import { UUID } from '../../../src/shared/formats'
 import type { Connection } from '../connection/connection'
-import { durableConnections } from '../connection/durable-connection'
+import { durableConnections, type DurableConnection } from '../connection/durable-connection'
 import type { Table } from '../fields/types'
 import { migrated } from '../runtime/migrations'
 import { forCatchOfFollower } from './catch-error'
 import { completeMessage, withProperties } from './complete-message'
+import { DecisionWatch } from './decision-watch'
 import { FollowedMessage, followFlows, leaveForHandover, registerNode } from './handover'
-import type { Outbox } from '../queue/outbox'
 import { Inputs, settingsOf, type NodeConfig } from './inputs'
 import { Status } from './status'
 
@@ -55,6 +55,7 @@ class LogFollower {
   /** messages that are followed, with their log ids as soon as these are known */
   readonly #followed = new Map<NodeMessageInFlow, string[]>()
   readonly #closing = new AbortController()
+  readonly #decisions = new DecisionWatch((id) => this.#status.decided(id))
   #isRecordFailureLogged = false
 
   constructor(
@@ -127,9 +128,7 @@ class LogFollower {
   #record(msg: FlowMessage, logs: FollowedLog[]): void {
     const id = outboxIdOf(msg)
     if (id === undefined) return
-    const recorded = this.#connection()
-      .then(({ outbox: own }) => outboxWith(id, own))
-      .then((outbox) => outbox?.recordVerdict(id, logs))
+    const recorded = this.#recordInOutbox(id, logs)
     recorded.then(
       () => (this.#isRecordFailureLogged = false),
       (error: unknown) => {
@@ -139,7 +138,15 @@ class LogFollower {
     )
   }
 
+  async #recordInOutbox(id: string, logs: FollowedLog[]): Promise<void> {
+    const connection = await connectionWith(id, this.saved.connection)
+    if (!connection?.outbox) return
+    await connection.outbox.recordVerdict(id, logs)
+    if (this.#status.isRefused(id)) this.#decisions.add(connection, id)
+  }
+
   close(): void {
+    this.#decisions.close()
     const left = [...this.#followed].map(([msg, logIds]) => new FollowedMessage(msg, logIds))
     this.#status.close()
     leaveForHandover(this.node, left)
@@ -148,23 +155,21 @@ class LogFollower {
 }
 
 /**
- * Returns the outbox that has the message: that of the node's own connection, or that of another connection, because
- * the user-level key of one connection can read the logs of all. If none has it, returns the node's own.
+ * Returns the durable connection whose outbox has the message: the node's own, or another one, because the user-level
+ * key of one connection can read the logs of all. If none has it, returns the node's own, if that is durable.
+ * @param ownId id of the node's own connection
  * @throws RedoxError REDOX_STORE_… if no outbox has it, and one of them could not be asked
  */
-async function outboxWith(id: string, own: Outbox | undefined): Promise<Outbox | undefined> {
-  const has = async (outbox: Outbox): Promise<boolean> =>
-    (await outbox.store.ids({ id }, ['delivered'])).length > 0
-  if (own && (await has(own))) return own
+async function connectionWith(id: string, ownId: string): Promise<DurableConnection | undefined> {
+  const own = durableConnections.get(ownId)
   let failure: RedoxError | undefined
-  for (const connection of durableConnections.values()) {
+  for (const connection of new Set([own, ...durableConnections.values()])) {
     // After a start or a deploy, a store may still be opening.
-    await connection.opened
-    const { outbox, code } = connection
+    await connection?.opened
+    const { outbox, code } = connection ?? {}
     if (outbox === undefined && code !== undefined) failure ??= new RedoxError(code, 'Store is not open.')
-    if (outbox === undefined || outbox === own) continue
     try {
-      if (await has(outbox)) return outbox
+      if (outbox && (await outbox.store.ids({ id }, ['delivered'])).length > 0) return connection
     } catch (error) {
       failure ??= asRedoxError(error)
     }

@@ -65,7 +65,7 @@ export class Status {
   #ended: LastResult | undefined
   /** followed messages since the node was created: the next delivery must not hide that one has failed */
   readonly #unconfirmed = { REDOX_NOT_DELIVERED: 0, REDOX_NOT_CONFIRMED: 0 }
-  /** code by which a message in the outbox is counted: it no longer counts when it was sent again and delivered */
+  /** code by which a message in the outbox is counted until it is delivered again, or a person has decided about it */
   readonly #unconfirmedById = new Map<string, UnconfirmedCode>()
   #shown = ''
   #credit = AT_ONCE
@@ -123,6 +123,20 @@ export class Status {
       },
     }
     return entry
+  }
+
+  /** Returns true if a message of the outbox is counted as not delivered. */
+  isRefused(outboxId: string): boolean {
+    return this.#unconfirmedById.get(outboxId) === 'REDOX_NOT_DELIVERED'
+  }
+
+  /** Ends the count of a message that was not delivered, because a person has decided about it in the outbox. */
+  decided(outboxId: string): void {
+    if (!this.isRefused(outboxId)) return
+    this.#uncount(outboxId)
+    // The result of the message that ended last may be such a message, which has no text of its own.
+    if (this.#unconfirmedTexts().length === 0 && this.#ended?.text() === '') this.#ended = undefined
+    this.#changed()
   }
 
   backlog(backlog: Backlog): void {
