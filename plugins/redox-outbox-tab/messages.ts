@@ -89,7 +89,10 @@ function lastAttempt(
   const isRetried = state === 'waiting' || state === 'sending'
   // After a person has sent the message again, the error of the earlier attempts is outdated.
   if (attempts === 0 && isRetried) return {}
-  if ((state === 'delivered' || state === 'discarded') && delivery) {
+  const failure = unknown ?? error
+  // A person may have discarded a message that Redox has, because its destination refused it.
+  const isDelivered = state === 'delivered' || (state === 'discarded' && failure === undefined)
+  if (isDelivered && delivery) {
     const { status, facts } = delivery
     const { logIds, locations, traceId } = facts
     return {
@@ -98,7 +101,6 @@ function lastAttempt(
     }
   }
   const found = state === 'delivered' && foundLogId !== undefined ? { foundLogId } : {}
-  const failure = unknown ?? error
   if (failure === undefined) return found
   const { answer: _answer, identifiers: _identifiers, ...cause } = failure.cause
   const message = isRetried ? messageOfRetried(failure) : messageOfParked(failure)

@@ -114,7 +114,9 @@ describe('verdicts in the outbox', function () {
     const answer = await users.decider.post(`${AT}/decisions`, asked)
     assert.deepEqual(await answer.json(), { decided: 1, left: 0 })
     assert.equal(await refusedLater(), 0)
-    assert.equal((await users.reader.get(`messages/${other}`))['state'], 'discarded')
+    const discarded = await users.reader.get(`messages/${other}`)
+    assert.deepEqual([discarded['state'], discarded['arrival']], ['discarded', 'yes'])
+    assert.equal(discarded['verdict'].logs[0].status, 'failed')
     assert.equal((await users.decider.decide(other, 'discard', 'again')).status, 409)
   })
 
