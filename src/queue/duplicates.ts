@@ -4,9 +4,11 @@
  *
  * An earlier message counts if it was delivered within the time that delivered messages are kept, and if it is waiting,
  * being sent or parked: it may still be delivered, and the document would then arrive twice. A message that a person
- * discarded does not count. A message that a person sends again is not accepted again, and so is never compared.
+ * discarded does not count. Of a message that its destination refused later, the answer of Redox is never given again: a
+ * flow would take it for a success. A message that a person sends again is not accepted again, and so is never compared.
  */
 import { RedoxError } from '../errors'
+import { isRefusedLater } from '../shared/values'
 import type { SealedStore } from './jobs'
 import { resultOf, type JobResult } from './notifier'
 import { toWallTime } from './store-clock'
@@ -44,18 +46,19 @@ export async function answerFrom(
   if (stored === undefined)
     throw new RedoxError('REDOX_STORE_LOST', `Message is gone: the equal message ${id} was just deleted.`)
   const { delivery } = await sealedStore.recordOf(stored)
-  if (rule !== 'answer' || stored.state !== 'delivered' || delivery === undefined)
-    throw duplicate(sealedStore, stored)
+  const isAnswer = stored.state === 'delivered' && delivery !== undefined && !isRefusedLater(stored)
+  if (rule !== 'answer' || !isAnswer) throw duplicate(sealedStore, stored)
   return { first: await resultOf(sealedStore, stored), delivery }
 }
 
 function duplicate({ store }: SealedStore, stored: StoredMessage): RedoxError {
   const { id, state } = stored
+  const refused = isRefusedLater(stored) ? ', but its destination has refused it' : ''
   const acceptedAt = new Date(toWallTime(store.clock, stored.acceptedAt)).toISOString()
   return new RedoxError(
     'REDOX_DUPLICATE',
-    `Already in the outbox: a message with the same document for the same destination is ${state} there (${id}). To send ` +
-      'the document all the same, send that message again in the outbox. Nothing was sent.',
+    `Already in the outbox: a message with the same document for the same destination is ${state} there ` +
+      `(${id})${refused}. To send the document all the same, send that message again in the outbox. Nothing was sent.`,
     { duplicateOf: { id, state, acceptedAt } },
   )
 }

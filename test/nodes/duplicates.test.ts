@@ -63,6 +63,20 @@ describe('durable delivery of a document that the outbox already has', () => {
     })
   }
 
+  it('answer: refuses it if the destination has refused the first, because an answer would look like a success', async () => {
+    const flow = await start('answer')
+    await flow.outcome(fileMessage())
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    const { id } = flow.emitted[0]!.redox.outbox as { id: string }
+    const { store } = outbox()
+    const { notes } = (await store.find({ id, limit: 1 }))[0]!
+    await store.recordVerdict(id, { reason: 'REDOX_NOT_DELIVERED', notes: notes!, seen: notes! })
+    const { error } = await flow.outcome(fileMessage())
+    assert.equal(error?.code, 'REDOX_DUPLICATE')
+    assert.match(error.message, /is delivered there \([\w-]+\), but its destination has refused it\./)
+    assert.equal(server.of('send').length, 1)
+  })
+
   for (const rule of ['refuse', 'answer'])
     it(`${rule}: refuses it while the first waits or is parked, and sends it after a person has discarded that`, async () => {
       server.script('send', DOWN)
