@@ -108,7 +108,12 @@ function faultList(): { block: HTMLElement; show: (faults: SimulatedFault[]) => 
   // Makes the list focusable, so that it can be scrolled with the keyboard.
   items.tabIndex = 0
   block.hidden = true
+  let known = ''
   const show = (faults: SimulatedFault[]): void => {
+    const now = JSON.stringify(faults)
+    // An unchanged list keeps its elements, and so the user's selection in it.
+    if (now === known) return
+    known = now
     block.hidden = faults.length === 0
     heading.textContent = text('block.faults', { count: faults.length })
     items.replaceChildren(...faults.map((fault) => element('li', 'redox-tab-small', faultLine(fault))))

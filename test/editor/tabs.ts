@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import type { Editor } from './editor'
+import { eventually } from '../lib/eventually'
 
 /** Lowest contrast between text and background for WCAG 2 level AA. */
 const CONTRAST = 4.5
@@ -72,9 +73,14 @@ export async function checkNothingIsCut(tab: Locator): Promise<void> {
 
 export async function checkContrast(tab: Locator, ...selectors: string[]): Promise<void> {
   for (const selector of selectors) {
-    const [found] = await tab.locator(selector).first().evaluateAll(contrastsOf, false)
-    assert.ok(found, `${selector} is not there`)
-    assert.ok(found.ratio >= CONTRAST, `${selector} has a contrast of ${found.ratio.toFixed(2)}`)
+    let ratio = 0
+    // A refresh of the list may replace the element between the search and the measurement.
+    await eventually(`${selector} is there`, async () => {
+      const [found] = await tab.locator(selector).first().evaluateAll(contrastsOf, false)
+      ratio = found?.ratio ?? 0
+      return found !== undefined
+    })
+    assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
   }
 }
 
