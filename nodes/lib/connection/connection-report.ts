@@ -4,8 +4,8 @@ import type { DeliveryStore, DestinationState } from '../../../src/queue/types'
 import type { QueueStats } from '../queue/outbox'
 
 /**
- * Payload of the events `redox:outbox-late`, `redox:outbox-parked` and `redox:outbox-refused-later`, also `msg.status.outbox` in messages of a Status node.
- * Contains no patient data.
+ * Payload of the events in `outbox-events.ts`, also `msg.status.outbox` in messages of a Status node. Contains no patient
+ * data.
  */
 export interface OutboxState {
   /** number of messages that wait or are being sent */

@@ -142,7 +142,8 @@ class LogFollower {
     const connection = await connectionWith(id, this.saved.connection)
     if (!connection?.outbox) return
     await connection.outbox.recordVerdict(id, logs)
-    if (this.#status.isRefused(id)) this.#decisions.add(connection, id)
+    // A node that was closed meanwhile would watch the connection for ever.
+    if (!this.#closing.signal.aborted && this.#status.isRefused(id)) this.#decisions.add(connection, id)
   }
 
   close(): void {

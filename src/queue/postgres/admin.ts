@@ -142,7 +142,8 @@ export class PostgresAdmin implements AdminStore {
       `WITH decided AS (
          UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes),
            tags = tags || array(SELECT unnest($14::text[]) EXCEPT SELECT unnest(tags))
-         WHERE queue = $1 AND id = $2 AND (state = ANY ($7) OR $13 AND ${REFUSED_LATER}) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
+         WHERE queue = $1 AND id = $2 AND (state = ANY ($7) OR $13 AND ${REFUSED_LATER})
+           AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
            OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
            ${action === 'extend' ? 'AND deadline < $3' : ''}
          RETURNING id
