@@ -65,7 +65,7 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   await page.addInitScript(withoutWaiting)
   await switchOffTips(nodeRed.url)
   await page.goto(nodeRed.url)
-  await page.locator('.red-ui-palette-node').first().waitFor()
+  await untilLoaded(page)
   const close = async (): Promise<void> => {
     await browser.close()
     await nodeRed.stop()
@@ -144,8 +144,15 @@ async function reload(
     [language, theme],
   )
   await page.reload()
+  await untilLoaded(page)
+}
+
+/**
+ * The palette appears before the flows are loaded. Until then, the editor has no nodes whose dialogs a test can open, and
+ * it then switches to the first tab of its sidebar.
+ */
+async function untilLoaded(page: Page): Promise<void> {
   await page.locator('.red-ui-palette-node').first().waitFor()
-  // The palette appears before the flows are loaded. Until then, the editor has no nodes whose dialogs a test can open.
   await page.waitForFunction(() => RED.nodes.originalFlow() !== undefined)
 }
 

@@ -12,13 +12,8 @@ const CONTRAST = 4.5
  * @param topic `inbox` or `outbox`
  */
 export async function showTab(page: Page, topic: string): Promise<void> {
-  const tab = page.locator(`.redox-${topic}`)
-  // While the editor is loading, it switches back to its first sidebar tab once, so the test repeats the action.
-  for (let tries = 0; !(await tab.isVisible()); tries++) {
-    assert.ok(tries < 50, `the tab ${topic} is not shown`)
-    await page.evaluate((name) => RED.actions.invoke(`redox:show-${name}`), topic)
-    await page.waitForTimeout(200)
-  }
+  await page.evaluate((name) => RED.actions.invoke(`redox:show-${name}`), topic)
+  await page.locator(`.redox-${topic}`).waitFor()
 }
 
 /** Hides a tab of the sidebar by opening the info tab. */
