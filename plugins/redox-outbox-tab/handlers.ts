@@ -43,6 +43,7 @@ import { contentOf, identifiersIn, messageDetails, messageOf, messageSummary } f
 import { given } from '../../nodes/lib/queue/request-schemas'
 import { parse, type Parsed } from './parse-request'
 import { AdminRefusal } from './refusal'
+import { stoppedMessages } from './waiting-reason'
 
 /** Access of a user to the content of messages, apart from permissions. */
 export interface ContentAccess {
@@ -94,9 +95,16 @@ export const HANDLERS = {
     const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
-    const nameOf = await namesOf(connection, outbox)
+    const [nameOf, stopped] = await Promise.all([
+      namesOf(connection, outbox),
+      stoppedMessages(outbox, wanted.order === 'newest' ? messages.toReversed() : messages),
+    ])
+    const summaries = messages.map(async (message) => ({
+      ...(await listed(message, outbox, nameOf)),
+      ...stopped.get(message.id),
+    }))
     return {
-      messages: await Promise.all(messages.map((message) => listed(message, outbox, nameOf))),
+      messages: await Promise.all(summaries),
       ...(next !== undefined && { next }),
     }
   },

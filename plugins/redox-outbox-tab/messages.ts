@@ -2,7 +2,7 @@
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
-import type { SealedStore, AttemptRecord } from '../../src/queue/jobs'
+import type { AttemptRecord, RecordedVerdict, SealedStore } from '../../src/queue/jobs'
 import type { StoredMessage } from '../../src/queue/types'
 import { messageOfParked, messageOfRetried } from '../../src/redox/attempt-errors'
 import { identifiersOf } from '../../src/redox/identifiers'
@@ -13,12 +13,13 @@ import type {
   MessageDetails,
   MessageOutcome,
   MessageSummary,
-  WaitingReason,
+  VerdictSummary,
 } from '../../src/shared/outbox-api'
 import { decisionAbout } from './audit'
 import { wallTime } from './connections'
 import { fileSummaries } from './files'
 import { codeAndMessage, AdminRefusal } from './refusal'
+import { waitingReason } from './waiting-reason'
 
 /**
  * Returns the message with an id.
@@ -97,7 +98,7 @@ function lastAttempt(
     const { logIds, locations, traceId } = facts
     return {
       delivery: { status, logIds, locations, traceId },
-      ...(verdict && { verdict: { at: new Date(verdict.at).toISOString(), logs: verdict.logs } }),
+      ...(verdict && { verdict: verdictSummary(verdict) }),
     }
   }
   const found = state === 'delivered' && foundLogId !== undefined ? { foundLogId } : {}
@@ -107,6 +108,11 @@ function lastAttempt(
   return { ...found, error: { code: failure.code, message, cause } }
 }
 
+const verdictSummary = ({ at, logs, reasons }: RecordedVerdict): VerdictSummary => ({
+  ...{ at: new Date(at).toISOString(), logs },
+  ...(reasons && { hasReasons: true }),
+})
+
 /** Returns how certain it is that Redox has received the message, for a person who considers sending it again. */
 export async function arrivalOf(sealedStore: SealedStore, message: StoredMessage): Promise<Arrival> {
   const { delivery, error } = await sealedStore.recordOf(message)
@@ -115,46 +121,6 @@ export async function arrivalOf(sealedStore: SealedStore, message: StoredMessage
   if (await mayHaveArrived(sealedStore, message)) return 'maybe'
   return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
 }
-
-/**
- * Maximum number of earlier messages that are checked. Only ordered messages delay this message; unordered ones exist
- * only if the setting for the order was changed.
- */
-const MOST_LOOKED_AT = 20
-
-async function waitingReason(
-  outbox: Outbox,
-  { id, state, destination, ordered, orderKey, dueAt }: StoredMessage,
-): Promise<WaitingReason> {
-  if (state !== 'waiting') return {}
-  const { store, sender } = outbox
-  const known = (await store.destinations()).find((one) => one.destination === destination)
-  const next = Math.max(dueAt, sender.backsOffUntil(destination))
-  const reason: WaitingReason = {
-    ...(known?.paused === true && { paused: true }),
-    // After failed attempts, a message that is due also waits for the back-off of its destination.
-    ...(next > 0 && { dueAt: wallTime(outbox, next) }),
-  }
-  if (!ordered) return reason
-  const states = ['waiting', 'sending', 'parked'] as const
-  if (orderKey !== undefined) {
-    const [first] = await store.ids({ destination, orderKey }, states)
-    if (first !== undefined && first !== id) {
-      const [found] = await store.find({ id: first, limit: 1 })
-      return { ...reason, waitsBehind: first, ...blockedReason(found) }
-    }
-  }
-  const open = await store.ids({ destination }, states)
-  for (const earlier of open.slice(0, open.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
-    const [found] = await store.find({ id: earlier, limit: 1 })
-    const isFollowed = orderKey === undefined || found?.orderKey === undefined
-    if (found?.ordered && isFollowed) return { ...reason, waitsBehind: earlier, ...blockedReason(found) }
-  }
-  return reason
-}
-
-const blockedReason = (earlier: StoredMessage | undefined): Pick<WaitingReason, 'blockedReason'> =>
-  earlier?.state === 'parked' && earlier.reason !== undefined ? { blockedReason: earlier.reason } : {}
 
 /** Returns the document and order IDs of a message. They are identifiers of a patient's documents. */
 export async function identifiersIn(
@@ -171,10 +137,17 @@ const LONGEST_TEXT = 50_000
 /** Returns the accepted message without the bytes of its files, and Redox's response. Contains patient data. */
 export async function contentOf({ sealedStore }: Outbox, message: StoredMessage): Promise<ContentResponse> {
   const { message: prepared, files } = await sealedStore.contentOf(message)
-  const { delivery, error, unknown } = await sealedStore.recordOf(message)
+  const record = await sealedStore.recordOf(message)
+  const { delivery, error, unknown } = record
+  const { reasons } = record.verdict ?? {}
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }) => name)
-  return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })
+  return shortened({
+    // First, because the body may be long.
+    ...(reasons && lastAttempt(record, message).verdict && { reasons }),
+    ...{ body: prepared.body, files: names },
+    ...(answer !== undefined && { answer }),
+  })
 }
 
 const shortened = (content: ContentResponse): ContentResponse =>

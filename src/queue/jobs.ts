@@ -65,11 +65,13 @@ export interface StoredFailure {
   cause: RedoxErrorDetail
 }
 
-/** Facts of Redox's logs about a delivered message. Has no text of Redox or of a destination, which could name a patient. */
+/** Facts of Redox's logs about a delivered message. */
 export interface RecordedVerdict {
   /** time of the last record, by the wall clock (system time), in milliseconds since 1970 */
   at: number
   logs: LogVerdict[]
+  /** texts of the destinations that refused the message, by the id of the log. They may name a patient. */
+  reasons?: Record<string, string>
 }
 
 /** Attempt record: the facts known about a job since its acceptance. Encrypted as `notes`. */

@@ -14,10 +14,11 @@ export interface QueueStats {
   /** milliseconds since the oldest open message was accepted; 0: no message is open */
   age: number
   /**
-   * number of messages that this process has parked so far; unlike `counts.parked` this number also grows if a person
-   * decides about one message while another is parked
+   * numbers of messages that this process has parked and found to be refused later between the readings of the counts
+   * so far; unlike `counts.parked` and `refusedLater`, they also grow if a person decides about one message while another
+   * is added
    */
-  parkedSinceStart: number
+  sinceStart: Readonly<Record<'parked' | 'refusedLater', number>>
   /** error codes of the last attempts, for destinations with failures since their last delivery */
   failing: ReadonlyMap<string, RedoxErrorCode>
   /** error of the store, if it cannot be used */
@@ -37,7 +38,7 @@ export interface MaintenanceOptions {
   backoff: DestinationBackoff
   usage: StoreUsage
   onStats: (stats: QueueStats) => void
-  parkedSinceStart: () => number
+  sinceStart: () => QueueStats['sinceStart']
   /** returns the last known error of the store, if it cannot be used */
   storeError: () => RedoxError | undefined
   onStoreError: (error: RedoxError) => void
@@ -54,6 +55,9 @@ export class Maintenance {
   /** number of delivered and discarded messages at the last measurement */
   #endedAtMeasurement = 0
   #sweptAt = -Infinity
+  #sinceStart: QueueStats['sinceStart'] = { parked: 0, refusedLater: 0 }
+  /** numbers of the whole process at the end of the last reading of the counts */
+  #atReading: QueueStats['sinceStart'] = { parked: 0, refusedLater: 0 }
   #stats: Pick<QueueStats, 'counts' | 'refusedLater' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
     refusedLater: 0,
@@ -66,7 +70,8 @@ export class Maintenance {
   ) {}
 
   async run(): Promise<void> {
-    const { onStats, parkedSinceStart, onStoreError, usage } = this.options
+    const { onStats, onStoreError, usage } = this.options
+    this.#addChanges()
     try {
       await this.#readStats()
       await this.#measure()
@@ -81,12 +86,23 @@ export class Maintenance {
     onStats({
       ...stats,
       age,
-      parkedSinceStart: parkedSinceStart(),
+      sinceStart: this.#sinceStart,
       usage: usage.figures,
       failing: this.options.backoff.codes,
       ...(storeError && { storeError }),
     })
     await this.#purge()
+  }
+
+  /** Adds what has changed since the end of the last reading: only that is in the next counts and not in the last ones. */
+  #addChanges(): void {
+    const now = this.options.sinceStart()
+    const { parked, refusedLater } = this.#sinceStart
+    this.#sinceStart = {
+      parked: parked + now.parked - this.#atReading.parked,
+      refusedLater: refusedLater + now.refusedLater - this.#atReading.refusedLater,
+    }
+    this.#atReading = { ...now }
   }
 
   async #readStats(): Promise<void> {
@@ -95,6 +111,7 @@ export class Maintenance {
       this.store.refusedLater(),
       this.store.destinations(),
     ])
+    this.#atReading = { ...this.options.sinceStart() }
     this.options.backoff.keepOnly(
       new Set(destinations.flatMap(({ destination, open }) => (open > 0 ? [destination] : []))),
     )

@@ -48,7 +48,7 @@ export class QueueSender {
   readonly #running: Promise<unknown>
   #sendOptions: SendOptions | undefined
   #isWoken = false
-  #parkedSinceStart = 0
+  readonly #sinceStart = { parked: 0, refusedLater: 0 }
   #endWait = (): void => undefined
   /** error of the store, if it cannot be used */
   #storeError: RedoxError | undefined
@@ -72,7 +72,7 @@ export class QueueSender {
       backoff: this.#backoff,
       usage: this.#usage,
       onStats: (stats) => listener.onStats(stats),
-      parkedSinceStart: () => this.#parkedSinceStart,
+      sinceStart: () => this.#sinceStart,
       storeError: () => this.#storeError,
       onStoreError: this.#onStoreError,
       keepFor: () => this.#sendOptions?.keepFor,
@@ -104,6 +104,11 @@ export class QueueSender {
     if (sendOptions) this.#store.touch().catch(this.#onStoreError)
     // The new options may succeed where the previous ones failed.
     this.retryNow()
+  }
+
+  /** Counts a delivered message of which Redox's logs say for the first time that a destination refused it. */
+  countRefusedLater(): void {
+    this.#sinceStart.refusedLater++
   }
 
   get usage(): UsageFigures {
@@ -307,7 +312,7 @@ export class QueueSender {
     if (settlement.state === 'delivered') this.#backoff.reset(destination)
     await this.#retryWrite(() => this.#store.settle(id, this.#holder, settlement, this.#store.clock.now()))
     if (settlement.state === 'waiting') return
-    if (settlement.state === 'parked') this.#parkedSinceStart++
+    if (settlement.state === 'parked') this.#sinceStart.parked++
     if (this.#notifier.hasListener(owner)) await this.#notifier.announce()
     else
       this.listener.onUnclaimed(

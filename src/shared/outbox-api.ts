@@ -105,7 +105,7 @@ export interface MessagesResponse {
 }
 
 /** Facts of a queued message for a list. Contain no patient data. */
-export interface MessageSummary {
+export interface MessageSummary extends WaitingReason {
   id: string
   state: MessageState
   /** `Notes:New`, `Bundle`; missing if the content of the message cannot be decrypted */
@@ -130,7 +130,7 @@ export interface MessageSummary {
 }
 
 /** Response of `GET redox/outbox/:connection/messages/:id`. Contains no patient data. */
-export interface MessageDetails extends MessageSummary, Partial<MessageOutcome>, WaitingReason {
+export interface MessageDetails extends MessageSummary, Partial<MessageOutcome> {
   /** error that is returned in place of the outcome if the content cannot be decrypted */
   unreadable?: { code: string; message: string }
   /** user who marked the message as delivered or discarded it, and the reason given by this user */
@@ -159,7 +159,7 @@ export interface MessageOutcome {
   /** response of Redox to a delivered message */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
   /** what Redox's logs say of a delivered message that `redox-log` has followed, and the time of the last record */
-  verdict?: { at: string; logs: LogVerdict[] }
+  verdict?: VerdictSummary
   /** id of the log of Redox in which the user found the message who marked it as delivered */
   foundLogId?: string
   /** error of the last attempt */
@@ -168,6 +168,13 @@ export interface MessageOutcome {
     message: string
     cause: { status?: number; logIds?: string[]; [field: string]: unknown }
   }
+}
+
+export interface VerdictSummary {
+  at: string
+  logs: LogVerdict[]
+  /** true: the content of the message has texts of the destinations that refused it */
+  hasReasons?: true
 }
 
 /** File of a message, without its name and content. */
@@ -182,11 +189,11 @@ export interface OutboxFile {
 /** Certainty about the arrival of a message at Redox. `in-part`: only some of its destinations or entries have it. */
 export type Arrival = 'yes' | 'in-part' | 'maybe' | 'no' | 'never-sent'
 
-/** Reason why a waiting message is not sent now. */
+/** Reason why a waiting message is not sent now, apart from the time of its next attempt. */
 export interface WaitingReason {
+  /** true if its destination is paused */
   paused?: true
-  dueAt?: string
-  /** id of the earlier message to the same destination */
+  /** id of the earlier message to the same destination that it waits for; in a list only if that one is parked */
   waitsBehind?: string
   /** code why the earlier message is parked, so that a person has to decide about it first; left out if it is not parked */
   blockedReason?: string
@@ -205,6 +212,8 @@ export interface ContentResponse {
   files: (string | undefined)[]
   /** response of Redox */
   answer?: unknown
+  /** texts of the destinations that refused the message after its delivery, by the ID of the log */
+  reasons?: Record<string, string>
 }
 
 /** Body of `POST redox/outbox/:connection/messages/:id`. The response has status 204 and no body. */

@@ -76,7 +76,15 @@ describe('verdicts in the outbox', function () {
       Object.keys(logs[0]!).filter((name) => !['logId', 'status', 'stage', 'code'].includes(name)),
       [],
     )
+    // The text of the destination may name a patient, so it is in the content only.
+    assert.equal((found['verdict'] as Json)['hasReasons'], true)
+    const { reasons } = (await (
+      await users.admin.ask(`${AT}/messages/${id}/content?reason=refused`)
+    ).json()) as Json
+    assert.deepEqual(Object.keys(reasons), [logs[0]!['logId']])
+    assert.match(reasons[logs[0]!['logId']], /^The destination refused the message$/)
     const whole = JSON.stringify(found)
+    assert.ok(!whole.includes(reasons[logs[0]!['logId']]))
     assert.deepEqual(
       Object.values(OUTBOX_PATIENT).filter((value) => whole.includes(value)),
       [],

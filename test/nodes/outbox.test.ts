@@ -100,6 +100,53 @@ describe('outbox', function () {
     )
   })
 
+  for (const order of ['oldest', 'newest'])
+    it(`lists which messages wait for a parked one, ${order} first`, async () => {
+      const accept = async (): Promise<string> =>
+        (await users.admin.accept({ documentId: documentId() }))['id'] as string
+      const reasons = async (): Promise<unknown[]> =>
+        (await users.reader.messages(`state=waiting&order=${order}`)).map(
+          ({ id, waitsBehind, blockedReason, paused }) => [id, waitsBehind, blockedReason, paused],
+        )
+      const inOrder = <Row>(...rows: Row[]): Row[] => (order === 'oldest' ? rows : rows.toReversed())
+      const { id: first } = await parked()
+      const [second, third] = [await accept(), await accept()]
+      const behind = (isPaused?: true): unknown[] =>
+        inOrder(...[second, third].map((id) => [id, first, 'REDOX_REJECTED', isPaused]))
+      assert.deepEqual(await reasons(), behind())
+      assert.equal((await users.admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
+      assert.deepEqual(await reasons(), behind(true))
+    })
+
+  it('lists no waiting message behind a parked one that comes later', async () => {
+    const accept = async (): Promise<string> =>
+      (await users.admin.accept({ documentId: documentId() }))['id'] as string
+    // An order by patient does not hold back the messages of a destination.
+    await users.admin.deploy(redox.url, { storeOrder: 'patient' })
+    redox.script('send', TAKEN)
+    const earlier = await accept()
+    await users.admin.until(earlier, 'delivered')
+    await users.admin.deploy(redox.url, { storeOrder: 'destination' })
+    const { id: blocker } = await parked()
+    assert.equal((await users.admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
+    await users.decider.decide(earlier, 'resend', 'x')
+    const later = await accept()
+    const expected = [
+      [earlier, undefined],
+      [later, blocker],
+    ]
+    for (const [order, rows] of [
+      ['oldest', expected],
+      ['newest', expected.toReversed()],
+    ] as const) {
+      const listed = await users.reader.messages(`state=waiting&order=${order}`)
+      assert.deepEqual(
+        listed.map(({ id, waitsBehind }) => [id, waitsBehind]),
+        rows,
+      )
+    }
+  })
+
   it('marks messages that may have arrived', async () => {
     const arrival = async (id: string): Promise<string> =>
       (await users.reader.get(`messages/${id}`))['arrival']

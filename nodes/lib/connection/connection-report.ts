@@ -43,7 +43,7 @@ export interface ConnectionReport {
   late: string[]
   /** error code of the last attempt to each destination that no message currently reaches */
   failing: QueueStats['failing']
-  /** see {@link QueueStats.parkedSinceStart}; undefined while the store is not open */
+  /** see {@link QueueStats.sinceStart}; undefined while the store is not open */
   parkedSinceStart?: number
   /** store of the connection; undefined while it is not open */
   store?: DeliveryStore

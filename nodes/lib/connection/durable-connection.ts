@@ -259,7 +259,7 @@ export class DurableConnection {
 
   #onStats(stats: QueueStats): void {
     if (this.#isClosed) return
-    const { counts, refusedLater, destinations, parkedSinceStart, failing, age, storeError, usage } = stats
+    const { counts, refusedLater, destinations, sinceStart, failing, age, storeError, usage } = stats
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
       parked: counts.parked,
@@ -274,6 +274,7 @@ export class DurableConnection {
     }
     this.#showStatus(state)
     this.#notifySubscribers(destinations, failing, storeError?.code)
+    const { parked: parkedSinceStart } = sinceStart
     this.#report({ state, destinations, late: this.#lateDestinations(stats), failing, parkedSinceStart })
     if (storeError) this.#logOnce(storeError.code, storeError.message)
     else this.#loggedCode = ''

@@ -22,8 +22,8 @@ export class OutboxEvents {
   #isLate = false
   #isNearlyFull = false
   #told: ToldCounts = { parked: 0, refusedLater: 0 }
-  /** last value of {@link QueueStats.parkedSinceStart}; undefined if not known yet */
-  #parkings: number | undefined
+  /** last value of {@link QueueStats.sinceStart}; undefined if not known yet */
+  #sinceStart: QueueStats['sinceStart'] | undefined
   #evicted: QueueStats['usage']['evicted'] = { finished: 0, unconfirmed: 0, refused: 0 }
 
   constructor(
@@ -45,9 +45,9 @@ export class OutboxEvents {
     this.#told = told
   }
 
-  tell(state: OutboxState, { parkedSinceStart, storeError, usage }: QueueStats): void {
+  tell(state: OutboxState, { sinceStart, storeError, usage }: QueueStats): void {
     // The counts of a store that cannot be read are old.
-    if (storeError === undefined) this.#tellCounts(state, parkedSinceStart)
+    if (storeError === undefined) this.#tellCounts(state, sinceStart)
     this.#tellIfNearlyFull(state)
     const warning = evictionWarning(usage.evicted, this.#evicted)
     if (warning !== undefined) this.#warn(warning)
@@ -55,14 +55,15 @@ export class OutboxEvents {
     this.#tellIfLate(state)
   }
 
-  #tellCounts(state: OutboxState, parkings: number): void {
-    const { parked, refusedLater } = state
-    const isNew = parkings > (this.#parkings ?? parkings) && parked > 0
-    const before = this.#told
-    this.#told = { parked, refusedLater }
-    this.#parkings = parkings
-    if (parked > before.parked || isNew) this.#emit(PARKED_EVENT, state)
-    if (refusedLater > before.refusedLater) this.#emit(REFUSED_LATER_EVENT, state)
+  #tellCounts(state: OutboxState, sinceStart: QueueStats['sinceStart']): void {
+    const told = this.#told
+    const earlier = this.#sinceStart ?? sinceStart
+    const isMore = (kind: keyof ToldCounts): boolean =>
+      state[kind] > told[kind] || (state[kind] > 0 && sinceStart[kind] > earlier[kind])
+    this.#told = { parked: state.parked, refusedLater: state.refusedLater }
+    this.#sinceStart = sinceStart
+    if (isMore('parked')) this.#emit(PARKED_EVENT, state)
+    if (isMore('refusedLater')) this.#emit(REFUSED_LATER_EVENT, state)
   }
 
   #tellIfLate(state: OutboxState): void {

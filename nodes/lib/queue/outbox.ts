@@ -121,7 +121,7 @@ export class Outbox {
    */
   async recordVerdict(id: string, logs: readonly FollowedLog[]): Promise<void> {
     const { recordVerdict } = await import('../../../src/queue/verdict.js')
-    await this.#write(recordVerdict(this.sealedStore, id, logs))
+    if (await this.#write(recordVerdict(this.sealedStore, id, logs))) this.sender.countRefusedLater()
   }
 
   async #write<T>(writing: Promise<T>): Promise<T> {
