@@ -2,7 +2,7 @@
 import type { IdentifiersResponse, MessageDetails, OutboxFile } from '../../src/shared/outbox-api'
 import type { LogVerdict } from '../../src/shared/values'
 import { size, time } from '../tab/formats'
-import { tab, text } from './tab'
+import { may, tab, text } from './tab'
 import { textButton } from './text-button'
 import { destinationId, destinationName, logStatus, sentenceOf, shortId, userName } from './words'
 
@@ -15,12 +15,14 @@ export function outcomeOf({ delivery, verdict, foundLogId, error, unreadable }: 
     ['problem', [unreadable?.code, unreadable?.message]],
     ['status', delivery?.status ?? error?.cause.status],
     ['logIds', logIds.filter((id) => !judged.includes(id))],
-    ['verdict', verdict?.logs.map(logText)],
+    ['verdict', [...(verdict?.logs.map(logText) ?? []), verdict?.hasReasons && whereReasonsAre()]],
     ['verdictAt', verdict && time(verdict.at)],
     ['foundLog', foundLogId],
     ['locations', delivery?.locations],
   ])
 }
+
+const whereReasonsAre = (): string => text(may('content') ? 'lookUp.reasons' : 'lookUp.reasonsForOthers')
 
 const logText = (log: LogVerdict): string =>
   [

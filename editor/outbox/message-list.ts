@@ -27,8 +27,8 @@ export class MessageList {
   readonly #items = element('ul', 'redox-outbox-messages')
   readonly #more = element('div', 'redox-outbox-more')
   readonly #empty = tab.noticePlace()
-  /** id of the message whose row is opened when the list is shown next */
-  #toOpen: string | undefined
+  /** ids of the messages whose rows are opened when the list is shown next */
+  #toOpen: string[] = []
   readonly #rows = new KeyedRows<MessageRow>(() => this.focus())
 
   constructor(private readonly options: MessageListOptions) {
@@ -53,9 +53,9 @@ export class MessageList {
     return this.#rows.keys.filter((id) => this.#rows.get(id)?.isOpen)
   }
 
-  /** Opens the row of a message, if the list that is shown next has it. */
-  openSoon(id: string): void {
-    this.#toOpen = id
+  /** Opens the rows of messages, if the list that is shown next has them. */
+  openSoon(ids: string[]): void {
+    this.#toOpen = ids
   }
 
   show({ messages, kept, pages, isMore, emptyNotice }: MessagePages): void {
@@ -78,9 +78,10 @@ export class MessageList {
   }
 
   #openWanted(): void {
-    const row = this.#rows.get(this.#toOpen ?? '')
-    this.#toOpen = undefined
-    // An open row stays as it is: the user may be writing a reason in it.
-    if (!row?.isOpen) row?.open()
+    for (const id of this.#toOpen.splice(0)) {
+      const row = this.#rows.get(id)
+      // An open row stays as it is: the user may be writing a reason in it.
+      if (!row?.isOpen) row?.open()
+    }
   }
 }

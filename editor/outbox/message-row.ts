@@ -85,7 +85,7 @@ export class MessageRow {
   update(message: MessageSummary): void {
     this.#message = message
     const { id, state, operation, destination, reason, acceptedAt, attempts } = message
-    const shown = stateText(state, reason)
+    const shown = stateText(message)
     if (this.#state.textContent.trim() !== shown)
       this.#state.replaceChildren(icon(iconOf(message)), element('span', '', shown))
     this.#state.classList.toggle('redox-outbox-refused', isRefusedLater(message))

@@ -61,9 +61,11 @@ export class SearchForm {
     })
   }
 
-  write({ search = '' }: Searched): void {
+  write({ search = '', code = '', since, till }: Searched): void {
     this.#input.value = search
-    for (const field of [this.#since, this.#till, this.#code]) field.value = ''
+    this.#code.value = code
+    writeMoment(this.#since, since)
+    writeMoment(this.#till, till)
   }
 
   clearCode(): void {
@@ -88,6 +90,12 @@ function momentField(): HTMLInputElement {
   field.type = 'datetime-local'
   field.step = '1'
   return field
+}
+
+function writeMoment(field: HTMLInputElement, at: string | number = ''): void {
+  const moment = new Date(at)
+  // The number of a date input counts from 1970 in the browser's time zone.
+  field.valueAsNumber = moment.getTime() - 60_000 * moment.getTimezoneOffset()
 }
 
 /** Returns the value of a date input in ISO 8601. The input uses the browser's time zone. */

@@ -25,6 +25,8 @@ export class StateFilters {
     const numbers = { ...counts, refusedLater }
     for (const [state, one] of this.#buttons) {
       write(one, state === '' ? text('all') : `${text(`state.${state}`)} ${numbers[state] ?? 0}`)
+      const includes = state === 'delivered' && refusedLater > 0
+      one.title = includes ? text('includesRefused', { count: refusedLater }) : ''
       one.setAttribute('aria-pressed', String(state === chosen))
       // A connection whose logs are not followed never has such messages.
       one.hidden = state === 'refusedLater' && refusedLater === 0 && chosen !== state

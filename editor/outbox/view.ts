@@ -25,25 +25,22 @@ import { SearchForm, type Searched } from './search-form'
 import { StateFilters, type StateFilter } from './state-filters'
 import { StrandedStores } from './stranded-stores'
 import { ask, may, tab, text } from './tab'
-import { isDone, isEndedByPerson, NONE, rememberNames } from './words'
+import { WayBack } from './way-back'
+import { filterText, isDone, isEndedByPerson, NONE, rememberNames } from './words'
 
 const REFRESH_MS = 3_000
 const SOON_MS = 700
 const PAGE = 50
 /** Proposed hours for retrying many messages, if the connection reports no retry time of its own. */
 const HOURS_FOR_MANY = 72
-const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: '', isLinked: false }
+const NOTHING_SEARCHED = { search: '', since: '', till: '', code: '', isLinked: false }
 
 /** Connection, filter and number of pages that the user has selected. */
-interface Wanted {
+interface Wanted extends Searched {
   connection: string | undefined
   /** filter by state; undefined: the first state with messages that need attention is used */
   state: StateFilter | undefined
   destination: string
-  search?: string | undefined
-  since?: string | number | undefined
-  till?: string | number | undefined
-  code?: string | undefined
   pages: number
   /** true if a link has set the search, not the user */
   isLinked?: boolean
@@ -78,6 +75,13 @@ export class OutboxView {
     hours: () => this.#open?.retryForHours ?? HOURS_FOR_MANY,
     onDecided: () => this.#reload(),
   })
+  readonly #back = new WayBack<{ wanted: Wanted; openIds: string[]; name: string }>(({ wanted, openIds }) => {
+    this.#search.write(wanted)
+    this.#messages.openSoon(openIds)
+    // The button that had the focus is gone.
+    this.#messages.focus()
+    this.#select(wanted)
+  })
   readonly #direct = new DirectMessageSections()
   readonly #stranded = new StrandedStores(
     () => this.#open,
@@ -91,7 +95,7 @@ export class OutboxView {
     onDecided: (...args) => this.#decided(...args),
     onTryNow: (request) => this.#pause(request),
     onShow: (id) => this.#showSubject({ search: id }),
-    onMore: () => this.#want({ pages: this.#wanted.pages + 1 }),
+    onMore: () => this.#showMore(),
   })
   readonly #destinations = new DestinationList({
     onChoose: (destination) =>
@@ -133,7 +137,7 @@ export class OutboxView {
       this.#destinations.block,
       this.#search.form,
     )
-    this.#body.append(this.#many.block, ...this.#messages.elements, this.#audit.block)
+    this.#body.append(this.#many.block, this.#back.element, ...this.#messages.elements, this.#audit.block)
     scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#warnings, this.#stranded.block)
     scroll.append(this.#body, this.#direct.block)
     this.content.append(this.#header.element, scroll)
@@ -157,12 +161,20 @@ export class OutboxView {
   /** Changes the user's selection and goes back to the first page. */
   #want(change: Partial<Wanted>): void {
     const isOther = change.connection !== undefined && change.connection !== this.#wanted.connection
-    this.#wanted = { ...this.#wanted, pages: 1, ...change }
-    if (change.pages === undefined) this.#many.changed()
-    if (isOther) {
-      this.#clear()
-      void this.#audit.load()
-    }
+    this.#back.forget()
+    if (isOther) this.#clear()
+    this.#select({ ...this.#wanted, pages: 1, ...change })
+    if (isOther) void this.#audit.load()
+  }
+
+  #select(wanted: Wanted): void {
+    this.#wanted = wanted
+    this.#many.changed()
+    this.#refresh()
+  }
+
+  #showMore(): void {
+    this.#wanted = { ...this.#wanted, pages: this.#wanted.pages + 1 }
     this.#refresh()
   }
 
@@ -183,9 +195,14 @@ export class OutboxView {
   }
 
   #showSubject(subject: { destination: string } | { search: string }): void {
+    const wanted = this.#wanted
+    const left = { wanted, openIds: this.#messages.openIds, name: filterText(this.#filter) }
     this.#search.write('search' in subject ? subject : {})
-    if ('search' in subject) this.#messages.openSoon(subject.search)
-    this.#want({ ...NOTHING_SEARCHED, destination: '', ...subject, state: '', isLinked: true })
+    if ('search' in subject) this.#messages.openSoon([subject.search])
+    const shown = { ...NOTHING_SEARCHED, destination: '', ...subject, state: '', isLinked: true } as const
+    this.#select({ ...wanted, pages: 1, ...shown })
+    // A second click on the same link changes nothing.
+    if (filterText(this.#filter) !== left.name) this.#back.leave(left)
   }
 
   #clear(): void {
@@ -210,8 +227,10 @@ export class OutboxView {
   async #loadDurable({ connections, stranded }: OverviewResponse, asked: Wanted): Promise<void> {
     if (asked !== this.#wanted) return
     const connection = connections.find(({ id }) => id === this.#wanted.connection) ?? connections[0]
-    if (connection?.id !== this.#wanted.connection)
+    if (connection?.id !== this.#wanted.connection) {
       this.#wanted = { ...this.#wanted, connection: connection?.id, state: undefined }
+      this.#back.forget()
+    }
     this.#show(connection, connections)
     this.#open = connection?.counts && connection
     rememberNames(connection?.destinations)

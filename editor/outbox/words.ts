@@ -99,17 +99,24 @@ const isVerdict = (state: MessageState, reason: string | undefined): reason is V
 export const iconOf = (message: Pick<MessageSummary, 'state' | 'reason'>): string =>
   isRefusedLater(message) ? 'exclamation-triangle' : ICONS[message.state]
 
-/**
- * Returns a text for the state of a message and its reason.
- * @param reason error code, or the action that ended the message
- */
-export function stateText(state: MessageState, reason: string | undefined): string {
+/** Returns a text for the state of a message, and for why it is in this state. */
+export function stateText(message: MessageSummary): string {
+  const { state, reason } = message
   const shown = text(`state.${state}`)
+  const stopped = state === 'waiting' ? stoppedText(message) : undefined
+  if (stopped !== undefined) return `${shown} · ${stopped}`
   if (reason === undefined) return shown
   if (isVerdict(state, reason)) return text(`verdict.${reason}`)
   return isEndedByPerson({ reason })
     ? `${shown} · ${text(`decided.${reason}`)}`
     : `${shown}: ${sentenceOf(reason)}`
+}
+
+/** Returns a text for a waiting message that is not sent before a person decides. */
+function stoppedText({ paused, waitsBehind, blockedReason }: MessageSummary): string | undefined {
+  if (paused) return text('stopped.paused')
+  if (waitsBehind === undefined || blockedReason === undefined) return undefined
+  return text('stopped.behindParked', { id: shortId(waitsBehind) })
 }
 
 /** Returns true if a person has marked the message as delivered, or discarded it. */

@@ -22,6 +22,9 @@ import {
 } from './outbox'
 import { hideTab, newsMark, showTab } from './tabs'
 
+/** Returns the first line of a row: its state. */
+const stateLine = (text: string): string | undefined => text.split('\n')[0]
+
 describe('outbox in the editor', function () {
   this.timeout(240_000)
   const opened = useOutbox()
@@ -90,6 +93,10 @@ describe('outbox in the editor', function () {
     }
     const short = (text: string): string => /\b[\da-f]{8} ·/.exec(text)![0]
     const waiting = (await order('Waiting', 2)).map(short)
+    assert.deepEqual(
+      (await order('Waiting', 2)).map(stateLine),
+      Array.from({ length: 2 }).fill(`Waiting · behind the parked message ${refused.slice(0, 8)}`),
+    )
     const all = (await order('All', 4)).map(short)
     assert.deepEqual(
       all.filter((id) => waiting.includes(id)),
@@ -129,6 +136,37 @@ describe('outbox in the editor', function () {
       await count(page, 4)
       assert.equal(await tab(page).getByRole('searchbox').inputValue(), '')
     }
+  })
+
+  it('leads from the shown message back to the list with the link, until the user filters or searches', async () => {
+    const back = (name: RegExp) => tab(page).getByRole('button', { name })
+    await filter(page, 'Waiting').click()
+    await count(page, 2)
+    await tab(page).locator('.redox-tab-line').first().click()
+    await tab(page)
+      .getByRole('button', { name: /^It waits behind / })
+      .click()
+    await line(page, refused).waitFor()
+    await back(/^Back to the list: Waiting$/).click()
+    await count(page, 2)
+    assert.equal(await tab(page).getByRole('searchbox').inputValue(), '')
+    // The row with the link is open again.
+    await tab(page)
+      .getByRole('button', { name: /^It waits behind / })
+      .waitFor()
+    const openLines = await tab(page).locator('.redox-tab-line[aria-expanded=true]').allInnerTexts()
+    assert.deepEqual(openLines.map(stateLine), [`Waiting · behind the parked message ${refused.slice(0, 8)}`])
+    assert.equal(await back(/^Back/).count(), 0)
+    // The focus is near the list, from which the keyboard goes on.
+    assert.ok(await tab(page).locator('.redox-outbox-messages:focus').count())
+
+    await tab(page)
+      .getByRole('button', { name: /^It waits behind / })
+      .click()
+    await back(/^Back/).waitFor()
+    await filter(page, 'All').click()
+    await count(page, 4)
+    assert.equal(await back(/^Back/).count(), 0)
   })
 
   it('filters by state and destination, and finds a document id in every state', async () => {

@@ -57,8 +57,11 @@ export function useOutbox(): () => OutboxEditor {
 }
 
 export const tab = (page: Page): Locator => page.locator('.redox-outbox')
+/** Returns the line of a message. The state of another message may name the message, too. */
 export const line = (page: Page, id: string): Locator =>
-  tab(page).locator('.redox-tab-line', { hasText: id.slice(0, 8) })
+  tab(page).locator('.redox-tab-line', {
+    has: page.locator('.redox-tab-small', { hasText: id.slice(0, 8) }),
+  })
 export const many = (page: Page): Locator => tab(page).locator('.redox-outbox-many')
 export const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
 export const filter = (page: Page, state: string): Locator =>
