@@ -50,8 +50,8 @@ const blockedReason = (earlier: StoredMessage | undefined): Pick<WaitingReason, 
 
 /**
  * Returns why messages of a list are not sent before a person decides, by the id of the message: their destination is
- * paused, or a parked message holds it back. A list does not tell which messages a parked one of the same patient holds back:
- * that would need a search for each message.
+ * paused, or a parked message holds it back. A list does not tell which messages a parked one of the same patient holds
+ * back: that would need a search for each message.
  * @param messages in the order of acceptance
  */
 export async function stoppedMessages(
