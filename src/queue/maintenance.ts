@@ -14,9 +14,8 @@ export interface QueueStats {
   /** milliseconds since the oldest open message was accepted; 0: no message is open */
   age: number
   /**
-   * numbers of messages that this process has parked and found to be refused later between the readings of the counts
-   * so far; unlike `counts.parked` and `refusedLater`, they also grow if a person decides about one message while another
-   * is added
+   * numbers of messages that this process has parked and found to be refused later, until the counts were read; unlike
+   * `counts.parked` and `refusedLater`, they also grow if a person decides about one message while another is added
    */
   sinceStart: Readonly<Record<'parked' | 'refusedLater', number>>
   /** error codes of the last attempts, for destinations with failures since their last delivery */
@@ -55,9 +54,6 @@ export class Maintenance {
   /** number of delivered and discarded messages at the last measurement */
   #endedAtMeasurement = 0
   #sweptAt = -Infinity
-  #sinceStart: QueueStats['sinceStart'] = { parked: 0, refusedLater: 0 }
-  /** numbers of the whole process at the end of the last reading of the counts */
-  #atReading: QueueStats['sinceStart'] = { parked: 0, refusedLater: 0 }
   #stats: Pick<QueueStats, 'counts' | 'refusedLater' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
     refusedLater: 0,
@@ -71,7 +67,8 @@ export class Maintenance {
 
   async run(): Promise<void> {
     const { onStats, onStoreError, usage } = this.options
-    this.#addChanges()
+    // Copied first: what is added while the counts are read is told of in the next run, and never left out.
+    const sinceStart = { ...this.options.sinceStart() }
     try {
       await this.#readStats()
       await this.#measure()
@@ -86,23 +83,12 @@ export class Maintenance {
     onStats({
       ...stats,
       age,
-      sinceStart: this.#sinceStart,
+      sinceStart,
       usage: usage.figures,
       failing: this.options.backoff.codes,
       ...(storeError && { storeError }),
     })
     await this.#purge()
-  }
-
-  /** Adds what has changed since the end of the last reading: only that is in the next counts and not in the last ones. */
-  #addChanges(): void {
-    const now = this.options.sinceStart()
-    const { parked, refusedLater } = this.#sinceStart
-    this.#sinceStart = {
-      parked: parked + now.parked - this.#atReading.parked,
-      refusedLater: refusedLater + now.refusedLater - this.#atReading.refusedLater,
-    }
-    this.#atReading = { ...now }
   }
 
   async #readStats(): Promise<void> {
@@ -111,7 +97,6 @@ export class Maintenance {
       this.store.refusedLater(),
       this.store.destinations(),
     ])
-    this.#atReading = { ...this.options.sinceStart() }
     this.options.backoff.keepOnly(
       new Set(destinations.flatMap(({ destination, open }) => (open > 0 ? [destination] : []))),
     )

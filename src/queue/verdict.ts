@@ -65,9 +65,9 @@ function reasonsOf(
   logs: readonly LogVerdict[],
   known: Readonly<Record<string, string>>,
 ): Record<string, string> | undefined {
-  const refused = logs.filter((log) => isRefused(log) && known[log.logId] !== undefined)
-  if (refused.length === 0) return undefined
-  return Object.fromEntries(refused.map(({ logId }) => [logId, known[logId] ?? '']))
+  const refused = new Set(logs.filter(isRefused).map(({ logId }) => logId))
+  const reasons = Object.entries(known).filter(([logId]) => refused.has(logId))
+  return reasons.length === 0 ? undefined : Object.fromEntries(reasons)
 }
 
 const isRefused = ({ status }: LogVerdict): boolean => status === 'failed' || status === 'filtered'

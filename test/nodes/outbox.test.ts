@@ -28,6 +28,9 @@ describe('outbox', function () {
   let users: Users
 
   before(() => ({ redox, users } = outbox))
+  /** Has a message accepted, and returns its id. */
+  const accept = async (): Promise<string> =>
+    (await users.admin.accept({ documentId: documentId() }))['id'] as string
 
   it('lists the number and age of messages and the reason of a stopped destination', async () => {
     const first = await parked()
@@ -102,8 +105,6 @@ describe('outbox', function () {
 
   for (const order of ['oldest', 'newest'])
     it(`lists which messages wait for a parked one, ${order} first`, async () => {
-      const accept = async (): Promise<string> =>
-        (await users.admin.accept({ documentId: documentId() }))['id'] as string
       const reasons = async (): Promise<unknown[]> =>
         (await users.reader.messages(`state=waiting&order=${order}`)).map(
           ({ id, waitsBehind, blockedReason, paused }) => [id, waitsBehind, blockedReason, paused],
@@ -119,8 +120,6 @@ describe('outbox', function () {
     })
 
   it('lists no waiting message behind a parked one that comes later', async () => {
-    const accept = async (): Promise<string> =>
-      (await users.admin.accept({ documentId: documentId() }))['id'] as string
     // An order by patient does not hold back the messages of a destination.
     await users.admin.deploy(redox.url, { storeOrder: 'patient' })
     redox.script('send', TAKEN)
