@@ -28,7 +28,7 @@ import {
 import type { OnProgress } from '../../src/redox/client-types'
 import { deliverDirect } from '../../src/redox/direct-delivery'
 import { sha256, sizedFile } from '../lib/fixtures'
-import { connectTo, isToken, never, serve } from '../lib/redox'
+import { connectTo, isToken, never, serve, UNKNOWN_HOST } from '../lib/redox'
 import { APIS, FAULT_CASES, type Ending, type Endings, type FaultCase, type FaultyApi } from './fault-table'
 import { DESTINATION, fileOf, REPORT, SLUG, SOURCE } from './sending'
 
@@ -279,7 +279,7 @@ describe('network faults and rate limits of a connection', function () {
   it('host without DNS entry, or without listener: REDOX_NETWORK after all attempts', async () => {
     const closed = await serve(() => ({}))
     await closed.close()
-    const urls = ['https://redox.invalid', closed.url]
+    const urls = [`https://${UNKNOWN_HOST}`, closed.url]
     await Promise.all(
       urls.map(async (url) => {
         const connection = connectTo(url, { attempts: 2, connectTimeout: 2 })

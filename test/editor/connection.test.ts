@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { reply, ScriptedServer, silence } from '../lib/scripted-server'
+import { UNKNOWN_HOST } from '../lib/redox'
 import { deploy, done, field, form, openConfig, openSections, setValues } from './dialogs'
 import { SECRET_VARIABLE, useEditor, type Editor } from './editor'
 
@@ -181,8 +182,8 @@ describe('connection in the editor', function () {
     ],
     [
       'an unknown host',
-      () => ({ ...oauth(), apiBase: 'https://redox.invalid' }),
-      /^The host redox\.invalid was not found.*“Hosts and limits”/,
+      () => ({ ...oauth(), apiBase: `https://${UNKNOWN_HOST}` }),
+      new RegExp(`^The host ${UNKNOWN_HOST} was not found.*“Hosts and limits”`),
       'apiBase',
     ],
     [

@@ -19,6 +19,12 @@ import type { Network } from '../../nodes/lib/connection/network'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { Sandbox } from '../../src/sandbox'
 
+/**
+ * Host name without an address. A label of a name has at most 63 characters, so the resolver refuses this name without
+ * asking a DNS server. A slow DNS server would delay the end of a Node.js process: it waits for its look-ups.
+ */
+export const UNKNOWN_HOST = `${'redox'.repeat(13)}.invalid`
+
 /** Received request with its exact bytes. */
 export interface Recorded {
   path: string

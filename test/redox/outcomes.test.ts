@@ -14,6 +14,7 @@ import {
   TOKEN_PATH,
   withToken,
   type Reply,
+  UNKNOWN_HOST,
 } from '../lib/redox'
 import { cutShort, reset, silence } from '../lib/scripted-server'
 import {
@@ -401,7 +402,7 @@ describe('outcomes of a send, row by row', () => {
     await gone.close()
     const urls = [
       [gone.url, 'REDOX_NETWORK', /^Server not reachable/],
-      ['https://redox.invalid', 'REDOX_NETWORK', /^Server not reachable/],
+      [`https://${UNKNOWN_HOST}`, 'REDOX_NETWORK', /^Server not reachable/],
       [outcomes.server.url.replace('http:', 'https:'), 'REDOX_TLS', /does not speak TLS/],
     ] as const
     for (const [url, code, text] of urls) {

@@ -28,6 +28,7 @@ import {
   type Recorded,
   type Reply,
   type Server,
+  UNKNOWN_HOST,
 } from '../lib/redox'
 import { eventually } from '../lib/eventually'
 
@@ -371,7 +372,7 @@ describe('retries', function () {
         : deliverDirect(connection.client, fhirMessage, { signal: never() })
     for (const [fault, url, code] of [
       ['no listener', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
-      ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
+      ['a name that is none', `https://${UNKNOWN_HOST}`, 'REDOX_NETWORK'],
       ['no TLS', 'https', 'REDOX_TLS'],
     ] as const)
       it(`to ${what}, ${fault}: ${code} after all attempts, and nothing was sent`, async () => {
