@@ -1,6 +1,7 @@
 import type { EqualCheck, EqualMessage } from './equal-message'
 import type { EvictionKind } from './eviction'
 import type { StoreWarning } from '../shared/values'
+import type { WaitingReason } from '../shared/outbox-api'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
 import type { AuditContext, AuditLine } from './audit'
@@ -120,6 +121,10 @@ export abstract class ComposedStore implements DeliveryStore {
 
   destinations(): Promise<DestinationState[]> {
     return this.admin.destinations()
+  }
+
+  waitingReasons(ids: readonly string[]): Promise<ReadonlyMap<string, WaitingReason>> {
+    return this.admin.waitingReasons(ids)
   }
 
   counts(): Promise<Record<MessageState, number>> {

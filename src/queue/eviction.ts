@@ -1,5 +1,13 @@
-/** Order in which a full store deletes ended messages before their time (docs/operations.md#a-limit). */
+/** Storage times of ended messages, and the order in which a full store deletes them earlier (docs/operations.md#a-limit). */
 import { isRefusedLater, type MessageState } from '../shared/values'
+
+/**
+ * Shortest storage time of unannounced results, in milliseconds, even if the retention time is shorter: a node may be
+ * disabled over a weekend.
+ */
+export const UNANNOUNCED_MS = 72 * 3_600_000
+/** Shortest storage time of messages that a destination refused later, in milliseconds: a person has to see them. */
+export const REFUSED_LATER_MS = 30 * 24 * 3_600_000
 
 /**
  * Kinds of ended messages, the least needed first. `finished`: accepted by its destinations, or ended by a person.

@@ -17,7 +17,7 @@
  * - Deadline: no attempt begins after this time. Due: the next attempt may begin.
  * - Settlement: the new state of a job after an attempt.
  * - Verdict: what the destinations did with a delivered job, by Redox's logs. The job stays delivered.
- * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNANNOUNCED_MS}.
+ * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see `UNANNOUNCED_MS`.
  * - Content, notes: the accepted message, and the facts known since then (uploads, outcome). Sealed: encrypted with a
  *   key that the store does not have.
  * - Tag: a keyed hash by which a job is found. Equal jobs: jobs with the same tag of their document, see `duplicates.ts`.
@@ -35,6 +35,7 @@ import {
   type MessageState,
   type StoreWarning,
 } from '../shared/values'
+import type { WaitingReason } from '../shared/outbox-api'
 import type { RateLimiter } from '../transport/rate-limiter'
 import type { AuditContext, AuditLine } from './audit'
 import type { EqualCheck, EqualMessage } from './equal-message'
@@ -95,14 +96,6 @@ export interface StoredMessage extends NewMessage {
   /** time when the job was delivered, parked or discarded */
   endedAt?: number
 }
-
-/**
- * Shortest storage time of unannounced results, in milliseconds, even if the retention time is shorter: a node may be
- * disabled over a weekend.
- */
-export const UNANNOUNCED_MS = 72 * 3_600_000
-/** Shortest storage time of messages that a destination refused later, in milliseconds: a person has to see them. */
-export const REFUSED_LATER_MS = 30 * 24 * 3_600_000
 
 /** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {
@@ -183,7 +176,10 @@ export interface DestinationState {
   oldest?: number
   /** true: a person has paused the destination */
   paused: boolean
-  /** parked message that all ordered messages to the destination after it wait for, and its reason */
+  /**
+   * parked message that all ordered messages to the destination after it wait for, or, if it has an order key, those
+   * without one; and its reason
+   */
   blockedBy?: { id: string; reason: string }
   /**
    * number of order keys (patients) whose messages wait for a parked message of the same key, while those of other keys
@@ -264,8 +260,8 @@ export interface QueueStore {
   releaseUnannounced(id: string, holder: string): Promise<void>
 
   /**
-   * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
-   * their end, refused ones {@link REFUSED_LATER_MS}), with the files that no other message contains. Cheap if there are
+   * Deletes messages that were delivered or discarded before a time (unannounced ones only `UNANNOUNCED_MS` after
+   * their end, refused ones `REFUSED_LATER_MS`), with the files that no other message contains. Cheap if there are
    * none.
    * @returns number of deleted messages
    */
@@ -298,6 +294,11 @@ export interface AdminStore {
   ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]>
   /** Returns the destinations that have open or parked messages, or are paused. */
   destinations(): Promise<DestinationState[]>
+  /**
+   * Returns why waiting messages are not sent now, by their ids. Of the messages that an ordered one follows, names the
+   * first parked one, or the first one if none is parked. Without messages that wait only for their next attempt.
+   */
+  waitingReasons(ids: readonly string[]): Promise<ReadonlyMap<string, WaitingReason>>
   counts(): Promise<Record<MessageState, number>>
   /** Returns the number of delivered messages that a destination refused after Redox had accepted them. */
   refusedLater(): Promise<number>

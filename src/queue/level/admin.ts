@@ -1,3 +1,4 @@
+import type { WaitingReason } from '../../shared/outbox-api'
 import { toWallTime, type StoreClock } from '../store-clock'
 import { assertStorable } from '../store-errors'
 import { ALL_DESTINATIONS, type AuditContext, type AuditLine } from '../audit'
@@ -23,6 +24,7 @@ import { bytes, del, escaped, json, KEY, put, under, type Change } from './keys'
 import type { Retention } from './retention'
 import { applyActionToRow, withoutLease, hasStatus, union, type LevelRow } from './rows'
 import { MessageSearch } from './search'
+import { waitingReasons } from './blockers'
 import { lastAuditNumber } from './counters'
 
 /** Admin functions of the embedded store: searches, actions of people, and the audit log. */
@@ -49,6 +51,10 @@ export class LevelAdmin implements AdminStore {
 
   destinations(): Promise<DestinationState[]> {
     return this.#search.destinations()
+  }
+
+  waitingReasons(ids: readonly string[]): Promise<ReadonlyMap<string, WaitingReason>> {
+    return waitingReasons(ids, this.database)
   }
 
   async counts(): Promise<Record<MessageState, number>> {

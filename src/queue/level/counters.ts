@@ -12,8 +12,14 @@ export interface DestinationCount {
   parked: number
   /** number of open and parked messages, by the id of the node that accepted them */
   owners: Map<string, number>
+  /** numbers of ordered messages that follow their whole destination, because they have no order key */
+  withoutKey: { open: number; parked: number }
 }
-const NOTHING: Readonly<DestinationCount> = { open: 0, parked: 0, owners: new Map() }
+const noMessages = (): DestinationCount => ({
+  ...{ open: 0, parked: 0, owners: new Map<string, number>() },
+  withoutKey: { open: 0, parked: 0 },
+})
+const NOTHING: Readonly<DestinationCount> = noMessages()
 
 /**
  * Numbers of open and parked messages, and the rows of the messages that are being sent, kept in memory. They are read
@@ -56,15 +62,12 @@ export class Counters {
     else this.sending.delete(row.id)
   }
 
-  #addToDestination({ destination, owner, state }: LevelRow, more: 1 | -1): void {
+  #addToDestination({ destination, ordered, orderKey, owner, state }: LevelRow, more: 1 | -1): void {
     if (isForgettable(state)) return
-    const known = this.#destinations.get(destination) ?? {
-      open: 0,
-      parked: 0,
-      owners: new Map<string, number>(),
-    }
-    if (state === 'parked') known.parked += more
-    else known.open += more
+    const known = this.#destinations.get(destination) ?? noMessages()
+    const kind = state === 'parked' ? 'parked' : 'open'
+    known[kind] += more
+    if (ordered && orderKey === undefined) known.withoutKey[kind] += more
     const ofOwner = (known.owners.get(owner) ?? 0) + more
     if (ofOwner > 0) known.owners.set(owner, ofOwner)
     else known.owners.delete(owner)

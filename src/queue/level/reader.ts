@@ -61,10 +61,27 @@ export class Reader {
   }
 
   /** Yields the rows whose ids are the values in a range of keys, one after the other. */
-  async *each(range: KeyRange): AsyncGenerator<LevelRow> {
+  async *each(range: KeyRange & { reverse?: boolean }): AsyncGenerator<LevelRow> {
     for await (const id of this.db.values(range)) {
       const row = await this.row(id.toString())
       if (row) yield row
+    }
+  }
+
+  /**
+   * Returns the first row that is wanted, of those whose ids are the values in a range of keys.
+   * @param isWanted undefined: the first row in the range
+   */
+  async first(
+    range: KeyRange & { reverse?: boolean },
+    isWanted: (row: LevelRow) => boolean = () => true,
+  ): Promise<LevelRow | undefined> {
+    try {
+      for await (const row of this.each(range)) if (isWanted(row)) return row
+      return undefined
+    } catch (error) {
+      // The store may be closed during the search, which then fails with an error of LevelDB.
+      return failed(error)
     }
   }
 

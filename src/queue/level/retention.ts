@@ -1,7 +1,12 @@
-import { EVICTION_ORDER, evictionKindOf, type EvictionKind } from '../eviction'
+import {
+  EVICTION_ORDER,
+  evictionKindOf,
+  REFUSED_LATER_MS,
+  UNANNOUNCED_MS,
+  type EvictionKind,
+} from '../eviction'
 import { toWallTime, type StoreClock } from '../store-clock'
 import { isRefusedLater } from '../../shared/values'
-import { REFUSED_LATER_MS, UNANNOUNCED_MS } from '../types'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
 import { bytes, del, KEY, put, under } from './keys'

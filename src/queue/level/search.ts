@@ -5,6 +5,7 @@ import { failed } from './errors'
 import { escaped, under } from './keys'
 import type { Reader } from './reader'
 import { sortByAcceptance, isWanted, prefixesOf, type LevelRow } from './rows'
+import { blockerOf } from './blockers'
 
 type SearchTerms = Omit<Query, 'limit'>
 
@@ -50,7 +51,7 @@ export class MessageSearch {
 
   async #stateOf(destination: string, paused: boolean): Promise<DestinationState> {
     const [oldest] = await this.#reader.rows(`open!${escaped(destination)}`, 1)
-    const blocker = await this.#blockerOf(destination)
+    const blocker = await blockerOf(destination, this.database)
     const blockedPatients = await this.#reader.count(`blocking!${escaped(destination)}`)
     const { open, parked, owners } = this.database.counters.of(destination)
     return {
@@ -59,15 +60,6 @@ export class MessageSearch {
       ...(blocker && { blockedBy: { id: blocker.id, reason: blocker.reason ?? '' } }),
       ...(blockedPatients > 0 && { blockedPatients }),
     }
-  }
-
-  /** Returns the parked message that all ordered messages to a destination wait for, whatever their order keys. */
-  async #blockerOf(destination: string): Promise<LevelRow | undefined> {
-    // A message without an order key waits for all earlier ones, and all later ones wait for it.
-    const [withoutKey] = await this.#reader.rows(`turn!${escaped(destination)}`, 1)
-    if (withoutKey === undefined || withoutKey.state === 'parked') return withoutKey
-    const [first] = await this.#reader.rows(`line!${escaped(destination)}`, 1)
-    return first?.state === 'parked' ? first : undefined
   }
 
   /** Yields the matching rows in the order of acceptance, or newest first. */

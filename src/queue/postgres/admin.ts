@@ -1,3 +1,4 @@
+import type { WaitingReason } from '../../shared/outbox-api'
 import { present } from '../../shared/present'
 import { toWallTime, type StoreClock } from '../store-clock'
 import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../store-errors'
@@ -27,6 +28,7 @@ import {
   type PostgresDestination,
   type PostgresRow,
 } from './rows'
+import { WAITING, waitingReasonsOf, type PostgresWaiting } from './waiting-reasons'
 
 /**
  * SQL of the columns that each action changes. $3 is the time of the action (with `extend`: the new deadline), $5 the
@@ -102,6 +104,11 @@ export class PostgresAdmin implements AdminStore {
   async destinations(): Promise<DestinationState[]> {
     const rows = await this.connection.ask<PostgresDestination>(DESTINATIONS, [])
     return rows.map(destinationStateOf)
+  }
+
+  async waitingReasons(ids: readonly string[]): Promise<ReadonlyMap<string, WaitingReason>> {
+    const stored = ids.filter(isStorable)
+    return waitingReasonsOf(await this.connection.ask<PostgresWaiting>(WAITING, [stored]))
   }
 
   async counts(): Promise<Record<MessageState, number>> {

@@ -20,6 +20,7 @@ export const MIGRATIONS = [
   '0005-order-and-duplicates',
   '0006-eviction',
   '0007-refused-later',
+  '0008-unordered-parked',
 ] as const
 
 const VERSION = MIGRATIONS.length

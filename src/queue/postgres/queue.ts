@@ -1,20 +1,11 @@
 import type { EqualCheck, EqualMessage } from '../equal-message'
-import type { EvictionKind } from '../eviction'
+import { REFUSED_LATER_MS, UNANNOUNCED_MS, type EvictionKind } from '../eviction'
 import { present } from '../../shared/present'
 import type { RateLimiter } from '../../transport/rate-limiter'
 import { WINDOW_MS } from '../../transport/rate-limiter'
 import { RedoxError } from '../../errors'
 import { assertStorable, textsOf } from '../store-errors'
-import {
-  REFUSED_LATER_MS,
-  UNANNOUNCED_MS,
-  type Lease,
-  type NewMessage,
-  type QueueStore,
-  type Settlement,
-  type StoredMessage,
-  type VerdictChange,
-} from '../types'
+import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage, VerdictChange } from '../types'
 import type { DatabaseClock } from './clock'
 import type { DatabaseConnection } from './connection'
 import { SharedRateLimiter } from './rate-limiter'

@@ -119,27 +119,40 @@ export interface PostgresDestination extends QueryResultRow {
 }
 
 export const DESTINATIONS = `
-  WITH used AS (
-    SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
-      count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
-      min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
-    FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'sending', 'parked') GROUP BY lane
+  WITH of_owner AS (
+    SELECT lane, owner, count(*) FILTER (WHERE state <> 'parked') AS open,
+      count(*) FILTER (WHERE state = 'parked') AS parked, min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
+    FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'sending', 'parked') GROUP BY lane, owner
+  ),
+  used AS (
+    SELECT lane, sum(open) AS open, sum(parked) AS parked, array_agg(owner ORDER BY owner) AS owners,
+      min(oldest) AS oldest
+    FROM of_owner GROUP BY lane
+  ),
+  blocking AS MATERIALIZED (
+    SELECT lane, order_key, sequence, id, reason FROM redox.message WHERE queue = $1 AND ordered AND state = 'parked'
+  ),
+  of_key AS (
+    SELECT lane, order_key, min(sequence) AS first FROM blocking WHERE order_key IS NOT NULL GROUP BY lane, order_key
+  ),
+  blocked AS (
+    SELECT lane, count(*) AS blocked FROM of_key
+    WHERE first < (
+      SELECT max(sequence) FROM redox.message behind WHERE behind.queue = $1 AND behind.order_key = of_key.order_key
+        AND behind.state IN ('waiting', 'sending', 'parked'))
+    GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
   SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused,
-    blocker.id, blocker.reason, (
-      SELECT count(DISTINCT order_key) FROM redox.message parked
-      WHERE parked.queue = $1 AND parked.lane = used.lane AND parked.state = 'parked' AND EXISTS (
-        SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.order_key = parked.order_key
-          AND behind.state IN ('waiting', 'sending', 'parked') AND behind.sequence > parked.sequence)
-    ) AS blocked
-  FROM used FULL JOIN stopped USING (lane)
+    blocker.id, blocker.reason, coalesce(blocked, 0) AS blocked
+  FROM used FULL JOIN stopped USING (lane) LEFT JOIN blocked USING (lane)
   LEFT JOIN LATERAL (
-    SELECT id, reason FROM redox.message parked
-    WHERE parked.queue = $1 AND parked.lane = used.lane AND state = 'parked' AND EXISTS (
-      SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.lane = used.lane AND behind.ordered
-        AND (behind.order_key IS NULL OR parked.order_key IS NULL)
-        AND behind.state IN ('waiting', 'sending') AND behind.sequence > parked.sequence)
+    SELECT id, reason FROM blocking
+    WHERE blocking.lane = used.lane AND (order_key IS NULL OR sequence < (
+      SELECT sequence FROM redox.message behind
+      WHERE behind.queue = $1 AND behind.lane >= used.lane AND behind.lane <= used.lane AND behind.order_key IS NULL
+        AND behind.ordered AND behind.state IN ('waiting', 'sending')
+      ORDER BY behind.lane DESC, behind.sequence DESC LIMIT 1))
     ORDER BY sequence LIMIT 1
   ) blocker ON true
   ORDER BY lane`

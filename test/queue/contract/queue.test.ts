@@ -135,6 +135,13 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(), ['a1'])
   })
 
+  it('gives an ordered message after an unordered one that is parked, as after none', async () => {
+    await accept(free('f1'), message('a1'))
+    await settled('f1', PARKED)
+    assert.deepEqual(await claimed(), ['a1'])
+    assert.equal((await destinationState('a'))?.blockedBy, undefined)
+  })
+
   it('gives at most as many messages as the limit, the oldest first', async () => {
     for (let index = 0; index < 5; index++) await accept(free(`f${index}`, { acceptedAt: START + index }))
     assert.deepEqual(await claimed(START + 10, { limit: 2 }), ['f0', 'f1'])

@@ -90,6 +90,8 @@ describe('PostgreSQL store: tables', function () {
        ALTER TABLE redox.message DROP COLUMN order_key;
        DROP FUNCTION redox.accept(text, text, text, boolean, text, text, bigint, bigint, text[], text[], bytea, text,
          bigint, boolean);
+       DROP INDEX redox.message_line, redox.message_blocking;
+       CREATE INDEX message_open ON redox.message (sequence); CREATE INDEX message_parked ON redox.message (sequence);
        DROP INDEX redox.message_refused_later; DROP FUNCTION redox.purge(text, bigint, bigint, bigint, int);
        DROP FUNCTION redox.evict(text, text, bigint, int); DROP FUNCTION redox.eviction_kind(text, text)`,
       databaseOf(url),

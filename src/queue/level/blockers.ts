@@ -1,0 +1,95 @@
+/** Messages that ordered messages of the embedded store wait for. */
+import type { WaitingReason } from '../../shared/outbox-api'
+import type { LevelDatabase } from './database'
+import { escaped, under, type KeyRange } from './keys'
+import { isInLine, isOpen, sortByAcceptance, type LevelRow } from './rows'
+
+type Row = LevelRow | undefined
+type Database = Pick<LevelDatabase, 'reader' | 'counters'>
+
+const lineOf = (destination: string): KeyRange => under(`line!${escaped(destination)}`)
+/** @param turn order key, or destination for the messages without an order key */
+const turnOf = (turn: string): KeyRange => under(`turn!${escaped(turn)}`)
+const parkedOf = (destination: string): KeyRange => under(`parked!${escaped(destination)}`)
+
+const blocksOthers = ({ ordered, state }: LevelRow): boolean => ordered && state === 'parked'
+
+/**
+ * Returns the parked message that stops a destination: the first one without an order key, because all later messages
+ * follow it, or an earlier one with an order key that a message without one follows.
+ */
+export async function blockerOf(destination: string, { reader, counters }: Database): Promise<Row> {
+  const { parked, withoutKey } = counters.of(destination)
+  if (parked === 0) return undefined
+  if (withoutKey.open > 0) {
+    const isFollower = (row: LevelRow): boolean => row.ordered && isOpen(row.state)
+    const last = await reader.first({ ...turnOf(destination), reverse: true }, isFollower)
+    const first = await reader.first(parkedOf(destination), blocksOthers)
+    if (last && first && first.sequence < last.sequence) return first
+  }
+  return withoutKey.parked > 0 ? reader.first(turnOf(destination), blocksOthers) : undefined
+}
+
+/** Returns why waiting messages are not sent now, by their ids, see `AdminStore.waitingReasons`. */
+export async function waitingReasons(
+  ids: readonly string[],
+  database: Database,
+): Promise<Map<string, WaitingReason>> {
+  const { reader } = database
+  const paused = await reader.pausedDestinations()
+  const rows = await Promise.all(ids.map((id) => reader.row(id)))
+  const search = new SearchAhead(database)
+  const reasons = new Map<string, WaitingReason>()
+  for (const row of rows) {
+    if (row?.state !== 'waiting') continue
+    const reason: WaitingReason = {
+      ...(paused.has(row.destination) && { paused: true }),
+      ...(row.ordered && behind(await search.of(row))),
+    }
+    if (Object.keys(reason).length > 0) reasons.set(row.id, reason)
+  }
+  return reasons
+}
+
+function behind(ahead: Row): WaitingReason {
+  if (ahead === undefined) return {}
+  const { id, state, reason } = ahead
+  return { waitsBehind: id, ...(state === 'parked' && reason !== undefined && { blockedReason: reason }) }
+}
+
+/** Search for the messages that ordered ones follow. Messages with the same order key share a search. */
+class SearchAhead {
+  readonly #first = new Map<string, Promise<Row>>()
+  readonly #firstBlocker = new Map<string, Promise<Row>>()
+
+  constructor(private readonly database: Database) {}
+
+  /** Returns the first parked message that a message follows, or the first one if none is parked. */
+  async of({ destination, orderKey, sequence }: LevelRow): Promise<Row> {
+    const { parked, withoutKey } = this.database.counters.of(destination)
+    const ranges = orderKey === undefined ? [lineOf(destination)] : [turnOf(orderKey), turnOf(destination)]
+    const blockers =
+      orderKey === undefined
+        ? [parkedOf(destination)]
+        : [turnOf(orderKey), ...(withoutKey.parked > 0 ? [turnOf(destination)] : [])]
+    const before = (rows: Row[]): Row =>
+      sortByAcceptance(rows.flatMap((row) => (row && row.sequence < sequence ? [row] : [])))[0]
+    const blocking =
+      parked > 0 ? before(await this.#each(this.#firstBlocker, blockers, blocksOthers)) : undefined
+    return blocking ?? before(await this.#each(this.#first, ranges, isInLine))
+  }
+
+  #each(
+    known: Map<string, Promise<Row>>,
+    ranges: KeyRange[],
+    isWanted: (row: LevelRow) => boolean,
+  ): Promise<Row[]> {
+    return Promise.all(
+      ranges.map((range) => {
+        const found = known.get(range.gt) ?? this.database.reader.first(range, isWanted)
+        known.set(range.gt, found)
+        return found
+      }),
+    )
+  }
+}
