@@ -97,7 +97,7 @@ export const HANDLERS = {
     const next = found.length > limit ? messages.at(-1)?.id : undefined
     const [nameOf, stopped] = await Promise.all([
       namesOf(connection, outbox),
-      stoppedMessages(outbox, wanted.order === 'newest' ? messages.toReversed() : messages),
+      stoppedMessages(outbox, messages),
     ])
     const summaries = messages.map(async (message) => ({
       ...(await listed(message, outbox, nameOf)),

@@ -103,8 +103,13 @@ describe('outbox', function () {
     )
   })
 
-  for (const order of ['oldest', 'newest'])
-    it(`lists which messages wait for a parked one, ${order} first`, async () => {
+  for (const [storeOrder, order] of [
+    ['destination', 'oldest'],
+    ['destination', 'newest'],
+    ['patient', 'oldest'],
+  ])
+    it(`lists which messages wait for a parked one (order by ${storeOrder}), ${order} first`, async () => {
+      await users.admin.deploy(redox.url, { storeOrder })
       const reasons = async (): Promise<unknown[]> =>
         (await users.reader.messages(`state=waiting&order=${order}`)).map(
           ({ id, waitsBehind, blockedReason, paused }) => [id, waitsBehind, blockedReason, paused],
@@ -118,6 +123,21 @@ describe('outbox', function () {
       assert.equal((await users.admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
       assert.deepEqual(await reasons(), behind(true))
     })
+
+  it('lists no reason for a message that waits for one that is not parked', async () => {
+    redox.script('send', reply(503, {}, { 'retry-after': '100' }))
+    const [first, second] = [await accept(), await accept()]
+    const listed = await users.reader.messages('state=waiting')
+    assert.deepEqual(
+      listed.map(({ id, waitsBehind }) => [id, waitsBehind]),
+      [
+        [first, undefined],
+        [second, undefined],
+      ],
+    )
+    assert.equal((await users.reader.get(`messages/${second}`))['waitsBehind'], first)
+    for (const id of [second, first]) await users.decider.decide(id!, 'discard', 'x')
+  })
 
   it('lists no waiting message behind a parked one that comes later', async () => {
     // An order by patient does not hold back the messages of a destination.
