@@ -63,6 +63,13 @@ export default defineConfig(
         'error',
         ...['describe', 'it'].map((object) => ({ object, property: 'only', message: onlyMessage })),
       ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.object.type='ThisExpression'][callee.property.name='skip']",
+          message: 'Call skip() of test/lib/skip.ts, with the reason: the total of `npm test` lists it.',
+        },
+      ],
       // A suite is one function, and a test fails anyway where a value is missing.
       'max-lines-per-function': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',

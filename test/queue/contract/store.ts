@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../../src/queue/types'
 import { STORES, type Kind, type Place } from '../stores'
+import { NO_POSTGRES, skip } from '../../lib/skip'
 
 // A time long before the test run, so that the tests fail if a store uses a clock other than the test's.
 export const START = 1_000_000_000_000
@@ -62,7 +63,7 @@ export function eachStore(part: string, tests: (kind: Kind) => void): void {
     describe(`store of accepted messages, ${part}: ${kind.name}`, function () {
       this.timeout(60_000)
       before(async function () {
-        if (kind.missing() !== undefined) this.skip()
+        if (kind.missing() !== undefined) skip(this, NO_POSTGRES)
         await kind.start()
       })
       after(() => kind.stop())

@@ -20,6 +20,7 @@ import {
   settle,
   run,
 } from './folder'
+import { NO_MOUNT, skip } from '../../lib/skip'
 
 describe('embedded store: folder', () => {
   useFolder()
@@ -94,8 +95,7 @@ describe('embedded store: folder', () => {
       try {
         mount()
       } catch {
-        // Only root can mount a file system.
-        this.skip()
+        skip(this, NO_MOUNT)
       }
       try {
         const first = await open(point)

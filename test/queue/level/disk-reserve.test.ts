@@ -6,6 +6,7 @@ import { appendFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promise
 import path from 'node:path'
 import { type LevelStore } from '../../../src/queue/level/store'
 import { folder, store, useFolder, open, message, chunksOf, fails, waiting, settle, run } from './folder'
+import { NO_MOUNT, skip } from '../../lib/skip'
 
 describe('embedded store: full disk', () => {
   useFolder()
@@ -18,8 +19,7 @@ describe('embedded store: full disk', () => {
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { stdio: 'ignore' })
       } catch {
-        // Only root can mount a file system.
-        this.skip()
+        skip(this, NO_MOUNT)
       }
     })
     afterEach(async () => {
@@ -124,8 +124,7 @@ describe('embedded store: full disk', () => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Only root can mount a file system.
-      this.skip()
+      skip(this, NO_MOUNT)
     }
     try {
       const small = await open(disk)

@@ -28,6 +28,7 @@ import {
   emptyDatabase,
   work,
 } from './database'
+import { NO_POSTGRES, skip } from '../../lib/skip'
 
 describe('PostgreSQL store: connections', function () {
   this.timeout(60_000)
@@ -85,7 +86,7 @@ describe('PostgreSQL store: connections', function () {
   describe('through PgBouncer', () => {
     let bouncer: PgBouncer
     before(async function () {
-      if (!hasPgBouncer() && process.env.CI !== 'true') this.skip()
+      if (!hasPgBouncer() && process.env.CI !== 'true') skip(this, NO_POSTGRES)
       bouncer = await PgBouncer.before(server(), PASSWORD)
     })
     after(() => (bouncer as PgBouncer | undefined)?.stop())

@@ -10,6 +10,7 @@ import { PostgresStore } from '../../../src/queue/postgres/store'
 import type { NewMessage } from '../../../src/queue/types'
 import { PASSWORD } from '../../lib/postgres'
 import { POSTGRES, server } from '../stores'
+import { NO_POSTGRES, skip } from '../../lib/skip'
 
 export const LEASE = 60_000
 export const TLS = path.join(__dirname, '../../../../test/fixtures/tls')
@@ -56,7 +57,7 @@ const clients: Client[] = []
 /** Registers mocha hooks: one PostgreSQL server for all tests of a test file, and a new queue for each test. */
 export function usePostgres(): void {
   before(async function () {
-    if (POSTGRES.missing() !== undefined) this.skip()
+    if (POSTGRES.missing() !== undefined) skip(this, NO_POSTGRES)
     await POSTGRES.start()
   })
   after(() => POSTGRES.stop())

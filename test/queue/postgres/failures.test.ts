@@ -6,6 +6,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { server } from '../stores'
 import { message, hold, chunksOf, noise, failureOf, usePostgres, open, sql, emptyDatabase } from './database'
+import { NO_MOUNT, skip } from '../../lib/skip'
 
 describe('PostgreSQL store: errors for an operator', function () {
   this.timeout(60_000)
@@ -74,8 +75,7 @@ describe('PostgreSQL store: errors for an operator', function () {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=777', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Only root can mount a file system.
-      this.skip()
+      skip(this, NO_MOUNT)
     }
     try {
       const space = path.join(disk, 'space')
