@@ -29,6 +29,8 @@ export class MessageList {
   readonly #empty = tab.noticePlace()
   /** ids of the messages whose rows are opened when the list is shown next */
   #toOpen: string[] = []
+  /** id of the message whose row gets the focus when the list is shown next, if the focus is still at the list */
+  #toFocus: string | undefined
   readonly #rows = new KeyedRows<MessageRow>(() => this.focus())
 
   constructor(private readonly options: MessageListOptions) {
@@ -53,9 +55,20 @@ export class MessageList {
     return this.#rows.keys.filter((id) => this.#rows.get(id)?.isOpen)
   }
 
+  /** Id of the message whose row has the focus. */
+  get focusedId(): string | undefined {
+    return this.#rows.keys.find((id) => this.#rows.get(id)?.item.contains(document.activeElement))
+  }
+
   /** Opens the rows of messages, if the list that is shown next has them. */
   openSoon(ids: string[]): void {
     this.#toOpen = ids
+  }
+
+  /** Moves the focus to the list, and then to the row of a message, if the list that is shown next has it. */
+  focusSoon(id: string | undefined): void {
+    this.focus()
+    this.#toFocus = id
   }
 
   show({ messages, kept, pages, isMore, emptyNotice }: MessagePages): void {
@@ -83,5 +96,9 @@ export class MessageList {
       // An open row stays as it is: the user may be writing a reason in it.
       if (!row?.isOpen) row?.open()
     }
+    const toFocus = this.#toFocus
+    this.#toFocus = undefined
+    // The user may have gone on meanwhile.
+    if (toFocus !== undefined && document.activeElement === this.#items) this.#rows.get(toFocus)?.focus()
   }
 }

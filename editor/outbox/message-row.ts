@@ -76,6 +76,10 @@ export class MessageRow {
     this.#row.close()
   }
 
+  focus(): void {
+    this.#row.line.focus()
+  }
+
   #forget(): void {
     this.#details = undefined
     this.#identifiers = undefined

@@ -46,6 +46,15 @@ interface Wanted extends Searched {
   isLinked?: boolean
 }
 
+/** List that a link has replaced. */
+interface LeftList {
+  wanted: Wanted
+  openIds: string[]
+  /** id of the message whose row had the focus */
+  focusedId: string | undefined
+  name: string
+}
+
 export class OutboxView {
   readonly content = element('div')
   #wanted: Wanted = { connection: undefined, state: undefined, destination: '', search: '', pages: 1 }
@@ -75,11 +84,11 @@ export class OutboxView {
     hours: () => this.#open?.retryForHours ?? HOURS_FOR_MANY,
     onDecided: () => this.#reload(),
   })
-  readonly #back = new WayBack<{ wanted: Wanted; openIds: string[]; name: string }>(({ wanted, openIds }) => {
+  readonly #back = new WayBack<LeftList>(({ wanted, openIds, focusedId }) => {
     this.#search.write(wanted)
     this.#messages.openSoon(openIds)
     // The button that had the focus is gone.
-    this.#messages.focus()
+    this.#messages.focusSoon(focusedId)
     this.#select(wanted)
   })
   readonly #direct = new DirectMessageSections()
@@ -196,7 +205,8 @@ export class OutboxView {
 
   #showSubject(subject: { destination: string } | { search: string }): void {
     const wanted = this.#wanted
-    const left = { wanted, openIds: this.#messages.openIds, name: filterText(this.#filter) }
+    const { openIds, focusedId } = this.#messages
+    const left = { wanted, openIds, focusedId, name: filterText(this.#filter) }
     this.#search.write('search' in subject ? subject : {})
     if ('search' in subject) this.#messages.openSoon([subject.search])
     const shown = { ...NOTHING_SEARCHED, destination: '', ...subject, state: '', isLinked: true } as const
