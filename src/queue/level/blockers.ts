@@ -4,9 +4,6 @@ import type { LevelDatabase } from './database'
 import { escaped, under, type KeyRange } from './keys'
 import { isInLine, isOpen, sortByAcceptance, type LevelRow } from './rows'
 
-type Row = LevelRow | undefined
-type Database = Pick<LevelDatabase, 'reader' | 'counters'>
-
 const lineOf = (destination: string): KeyRange => under(`line!${escaped(destination)}`)
 /** @param turn order key, or destination for the messages without an order key */
 const turnOf = (turn: string): KeyRange => under(`turn!${escaped(turn)}`)
@@ -18,7 +15,10 @@ const blocksOthers = ({ ordered, state }: LevelRow): boolean => ordered && state
  * Returns the parked message that stops a destination: the first one without an order key, because all later messages
  * follow it, or an earlier one with an order key that a message without one follows.
  */
-export async function blockerOf(destination: string, { reader, counters }: Database): Promise<Row> {
+export async function blockerOf(
+  destination: string,
+  { reader, counters }: LevelDatabase,
+): Promise<LevelRow | undefined> {
   const { parked, withoutKey } = counters.of(destination)
   if (parked === 0) return undefined
   if (withoutKey.open > 0) {
@@ -33,7 +33,7 @@ export async function blockerOf(destination: string, { reader, counters }: Datab
 /** Returns why waiting messages are not sent now, by their ids, see `AdminStore.waitingReasons`. */
 export async function waitingReasons(
   ids: readonly string[],
-  database: Database,
+  database: LevelDatabase,
 ): Promise<Map<string, WaitingReason>> {
   const { reader } = database
   const paused = await reader.pausedDestinations()
@@ -51,7 +51,7 @@ export async function waitingReasons(
   return reasons
 }
 
-function behind(ahead: Row): WaitingReason {
+function behind(ahead: LevelRow | undefined): WaitingReason {
   if (ahead === undefined) return {}
   const { id, state, reason } = ahead
   return { waitsBehind: id, ...(state === 'parked' && reason !== undefined && { blockedReason: reason }) }
@@ -59,20 +59,20 @@ function behind(ahead: Row): WaitingReason {
 
 /** Search for the messages that ordered ones follow. Messages with the same order key share a search. */
 class SearchAhead {
-  readonly #first = new Map<string, Promise<Row>>()
-  readonly #firstBlocker = new Map<string, Promise<Row>>()
+  readonly #first = new Map<string, Promise<LevelRow | undefined>>()
+  readonly #firstBlocker = new Map<string, Promise<LevelRow | undefined>>()
 
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: LevelDatabase) {}
 
   /** Returns the first parked message that a message follows, or the first one if none is parked. */
-  async of({ destination, orderKey, sequence }: LevelRow): Promise<Row> {
+  async of({ destination, orderKey, sequence }: LevelRow): Promise<LevelRow | undefined> {
     const { parked, withoutKey } = this.database.counters.of(destination)
     const ranges = orderKey === undefined ? [lineOf(destination)] : [turnOf(orderKey), turnOf(destination)]
     const blockers =
       orderKey === undefined
         ? [parkedOf(destination)]
         : [turnOf(orderKey), ...(withoutKey.parked > 0 ? [turnOf(destination)] : [])]
-    const before = (rows: Row[]): Row =>
+    const before = (rows: (LevelRow | undefined)[]): LevelRow | undefined =>
       sortByAcceptance(rows.flatMap((row) => (row && row.sequence < sequence ? [row] : [])))[0]
     const blocking =
       parked > 0 ? before(await this.#each(this.#firstBlocker, blockers, blocksOthers)) : undefined
@@ -80,10 +80,10 @@ class SearchAhead {
   }
 
   #each(
-    known: Map<string, Promise<Row>>,
+    known: Map<string, Promise<LevelRow | undefined>>,
     ranges: KeyRange[],
     isWanted: (row: LevelRow) => boolean,
-  ): Promise<Row[]> {
+  ): Promise<(LevelRow | undefined)[]> {
     return Promise.all(
       ranges.map((range) => {
         const found = known.get(range.gt) ?? this.database.reader.first(range, isWanted)
