@@ -182,8 +182,8 @@ export interface DestinationState {
    */
   blockedBy?: { id: string; reason: string }
   /**
-   * number of order keys (patients) whose messages wait for a parked message of the same key, while those of other keys
-   * are sent; undefined: none
+   * number of order keys (patients) of which the first message is parked and others wait behind it, while those of
+   * other keys are sent; undefined: none
    */
   blockedPatients?: number
 }

@@ -131,10 +131,14 @@ export class LevelAdmin implements AdminStore {
   async #dueLater(destination: string, now: number): Promise<LevelRow[]> {
     const { reader } = this.database
     const [first] = await reader.rows(`line!${escaped(destination)}`, 1)
-    const due = under(`due!${escaped(destination)}`)
-    const free = await reader.rowsIn({ ...due, gt: `${due.gt}${digits(now)}"` }, -1)
     const isLate = first?.ordered && first.state === 'waiting' && first.dueAt > now
-    return isLate ? [first, ...free] : free
+    // The indexes of unordered messages, and of the first ones of their order keys.
+    const late = ['due', 'first'].map(async (index) => {
+      const range = under(`${index}!${escaped(destination)}`)
+      return reader.rowsIn({ ...range, gt: `${range.gt}${digits(now)}"` }, -1)
+    })
+    const found = (await Promise.all(late)).flat()
+    return isLate && first.orderKey === undefined ? [first, ...found] : found
   }
 
   recordAccess(id: string, action: 'look' | 'look-up', context: AuditContext): Promise<void> {

@@ -19,15 +19,16 @@ export async function blockerOf(
   destination: string,
   { reader, counters }: LevelDatabase,
 ): Promise<LevelRow | undefined> {
-  const { parked, withoutKey } = counters.of(destination)
-  if (parked === 0) return undefined
-  if (withoutKey.open > 0) {
+  const { blocking, followers } = counters.of(destination)
+  if (blocking === 0) return undefined
+  const first = await reader.first(parkedOf(destination), blocksOthers)
+  if (first?.orderKey === undefined) return first
+  if (followers > 0) {
     const isFollower = (row: LevelRow): boolean => row.ordered && isOpen(row.state)
     const last = await reader.first({ ...turnOf(destination), reverse: true }, isFollower)
-    const first = await reader.first(parkedOf(destination), blocksOthers)
-    if (last && first && first.sequence < last.sequence) return first
+    if (last && first.sequence < last.sequence) return first
   }
-  return withoutKey.parked > 0 ? reader.first(turnOf(destination), blocksOthers) : undefined
+  return counters.isBlocked(destination) ? reader.first(turnOf(destination), blocksOthers) : undefined
 }
 
 /** Returns why waiting messages are not sent now, by their ids, see `AdminStore.waitingReasons`. */
@@ -66,16 +67,15 @@ class SearchAhead {
 
   /** Returns the first parked message that a message follows, or the first one if none is parked. */
   async of({ destination, orderKey, sequence }: LevelRow): Promise<LevelRow | undefined> {
-    const { parked, withoutKey } = this.database.counters.of(destination)
-    const ranges = orderKey === undefined ? [lineOf(destination)] : [turnOf(orderKey), turnOf(destination)]
-    const blockers =
-      orderKey === undefined
-        ? [parkedOf(destination)]
-        : [turnOf(orderKey), ...(withoutKey.parked > 0 ? [turnOf(destination)] : [])]
+    const { counters } = this.database
+    const turns = orderKey === undefined ? [destination] : [orderKey, destination]
+    const ranges = orderKey === undefined ? [lineOf(destination)] : turns.map(turnOf)
+    const blocked = turns.filter((turn) => counters.isBlocked(turn)).map(turnOf)
+    const isParked = counters.of(destination).blocking > 0
+    const blockers = orderKey === undefined && isParked ? [parkedOf(destination)] : blocked
     const before = (rows: (LevelRow | undefined)[]): LevelRow | undefined =>
       sortByAcceptance(rows.flatMap((row) => (row && row.sequence < sequence ? [row] : [])))[0]
-    const blocking =
-      parked > 0 ? before(await this.#each(this.#firstBlocker, blockers, blocksOthers)) : undefined
+    const blocking = before(await this.#each(this.#firstBlocker, blockers, blocksOthers))
     return blocking ?? before(await this.#each(this.#first, ranges, isInLine))
   }
 

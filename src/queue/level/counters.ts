@@ -12,12 +12,13 @@ export interface DestinationCount {
   parked: number
   /** number of open and parked messages, by the id of the node that accepted them */
   owners: Map<string, number>
-  /** numbers of ordered messages that follow their whole destination, because they have no order key */
-  withoutKey: { open: number; parked: number }
+  /** number of ordered parked messages */
+  blocking: number
+  /** number of ordered open messages without an order key, which follow the whole destination */
+  followers: number
 }
 const noMessages = (): DestinationCount => ({
-  ...{ open: 0, parked: 0, owners: new Map<string, number>() },
-  withoutKey: { open: 0, parked: 0 },
+  ...{ open: 0, parked: 0, owners: new Map<string, number>(), blocking: 0, followers: 0 },
 })
 const NOTHING: Readonly<DestinationCount> = noMessages()
 
@@ -33,6 +34,8 @@ export class Counters {
   refusedLater = 0
   /** numbers for each destination that has open or parked messages */
   readonly #destinations = new Map<string, DestinationCount>()
+  /** number of ordered parked messages, by their order key, or by their destination if they have none */
+  readonly #blocking = new Map<string, number>()
   /** sequence number of the last accepted message */
   sequence = 0
   forgotten = 0
@@ -48,6 +51,14 @@ export class Counters {
 
   of(destination: string): Readonly<DestinationCount> {
     return this.#destinations.get(destination) ?? NOTHING
+  }
+
+  /**
+   * Returns true if an ordered message is parked that others with the same order key follow.
+   * @param turn order key, or destination of the messages without one
+   */
+  isBlocked(turn: string): boolean {
+    return this.#blocking.has(turn)
   }
 
   add(row: LevelRow, more: 1 | -1): void {
@@ -67,10 +78,11 @@ export class Counters {
     const known = this.#destinations.get(destination) ?? noMessages()
     const kind = state === 'parked' ? 'parked' : 'open'
     known[kind] += more
-    if (ordered && orderKey === undefined) known.withoutKey[kind] += more
-    const ofOwner = (known.owners.get(owner) ?? 0) + more
-    if (ofOwner > 0) known.owners.set(owner, ofOwner)
-    else known.owners.delete(owner)
+    if (ordered && kind === 'parked') {
+      known.blocking += more
+      addTo(this.#blocking, orderKey ?? destination, more)
+    } else if (ordered && orderKey === undefined) known.followers += more
+    addTo(known.owners, owner, more)
     if (known.owners.size > 0) this.#destinations.set(destination, known)
     else this.#destinations.delete(destination)
   }
@@ -95,6 +107,7 @@ export class Counters {
     this.sending.clear()
     for (const row of await reader.rows('state!sending')) this.sending.set(row.id, row)
     this.#destinations.clear()
+    this.#blocking.clear()
     for (const index of ['open', 'parked'])
       for await (const row of reader.each(under(index))) this.#addToDestination(row, 1)
     this.sequence = Math.max(last, await reader.number(KEY.last))
@@ -102,6 +115,12 @@ export class Counters {
     if (found !== this.sequence - this.forgotten) throw storeMissing(this.sequence - this.forgotten - found)
     this.auditLines = await lastAuditNumber(reader)
   }
+}
+
+function addTo(counts: Map<string, number>, key: string, more: number): void {
+  const count = (counts.get(key) ?? 0) + more
+  if (count > 0) counts.set(key, count)
+  else counts.delete(key)
 }
 
 export async function lastAuditNumber(reader: Reader): Promise<number> {

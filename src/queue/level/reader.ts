@@ -68,13 +68,10 @@ export class Reader {
     }
   }
 
-  /**
-   * Returns the first row that is wanted, of those whose ids are the values in a range of keys.
-   * @param isWanted undefined: the first row in the range
-   */
+  /** Returns the first row that is wanted, of those whose ids are the values in a range of keys. */
   async first(
     range: KeyRange & { reverse?: boolean },
-    isWanted: (row: LevelRow) => boolean = () => true,
+    isWanted: (row: LevelRow) => boolean,
   ): Promise<LevelRow | undefined> {
     try {
       for await (const row of this.each(range)) if (isWanted(row)) return row

@@ -136,10 +136,10 @@ export const DESTINATIONS = `
     SELECT lane, order_key, min(sequence) AS first FROM blocking WHERE order_key IS NOT NULL GROUP BY lane, order_key
   ),
   blocked AS (
-    SELECT lane, count(*) AS blocked FROM of_key
-    WHERE first < (
-      SELECT max(sequence) FROM redox.message behind WHERE behind.queue = $1 AND behind.order_key = of_key.order_key
-        AND behind.state IN ('waiting', 'sending', 'parked'))
+    SELECT lane, count(*) AS blocked FROM of_key CROSS JOIN LATERAL (
+      SELECT min(sequence) AS head, max(sequence) AS last FROM redox.message
+      WHERE queue = $1 AND order_key = of_key.order_key AND state IN ('waiting', 'sending', 'parked')) line
+    WHERE first = head AND first < last
     GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)

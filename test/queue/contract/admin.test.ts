@@ -379,6 +379,15 @@ eachStore('admin', () => {
     )
   })
 
+  it('tries the waiting messages of all order keys now', async () => {
+    await accept(message('p1', { orderKey: 'p' }), message('q1', { orderKey: 'q' }))
+    await accept(message('p2', { orderKey: 'p' }))
+    for (const id of await claimed()) await store.settle(id, 'me', later(START + DAY), START)
+    assert.deepEqual(await claimed(), [])
+    assert.equal(await store.tryNow('a', { who: 'ann', reason: 'it is back', now: START }), 2)
+    assert.deepEqual(await claimed(), ['p1', 'q1'])
+  })
+
   it('records user and action, and never changes a record', async () => {
     await accept(message('a1'))
     assert.equal(await store.auditLength(), 0)

@@ -63,7 +63,10 @@ eachStore('waiting reasons', () => {
     await settled('p1', PARKED)
     await store.applyAction('p0', 'resend', ANN)
     assert.deepEqual(await reasons('p0', 'p2'), { p2: behindParked('p1') })
-    assert.equal((await destinationState('a'))?.blockedBy, undefined)
+    const { blockedBy, blockedPatients } = (await destinationState('a'))!
+    assert.deepEqual([blockedBy, blockedPatients], [undefined, undefined])
+    await settled('p0', DELIVERED)
+    assert.equal((await destinationState('a'))?.blockedPatients, 1)
   })
 
   it('tells that a destination is paused, for unordered messages too', async () => {

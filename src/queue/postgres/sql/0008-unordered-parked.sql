@@ -1,21 +1,20 @@
 -- An unordered message that is parked does not stop the ordered messages after it: it was accepted before the setting for
 -- the order was changed. Until now, it stopped those that follow their whole destination.
 
--- Messages that ordered ones after them follow.
-DROP INDEX redox.message_open;
+-- Messages that ordered ones after them follow. New indexes first: other processes can read while they are built.
 CREATE INDEX message_line ON redox.message (queue, lane, sequence)
   WHERE state IN ('waiting', 'sending') OR ordered AND state = 'parked';
-DROP INDEX redox.message_without_key;
-CREATE INDEX message_without_key ON redox.message (queue, lane, sequence)
+CREATE INDEX message_first ON redox.message (queue, lane, sequence)
   WHERE order_key IS NULL AND (state IN ('waiting', 'sending') OR ordered AND state = 'parked');
-DROP INDEX redox.message_parked;
 CREATE INDEX message_blocking ON redox.message (queue, lane, sequence) WHERE ordered AND state = 'parked';
+DROP INDEX redox.message_open, redox.message_without_key, redox.message_parked;
+ALTER INDEX redox.message_first RENAME TO message_without_key;
 
--- The functions are those of file 0005, with this meaning of the messages before another one. File 0002 explains their
--- settings, and the lists at the beginning of both. Where the first message of a destination is searched for, the lane
--- has two limits instead of `=`, and the order begins with it: only the index of the destination has this order. For
--- `lane = x ORDER BY sequence LIMIT 1`, the planner may read all messages in the order of the sequence, in the hope that
--- one of the first is of this destination.
+-- The functions are those of file 0005; file 0002 explains their settings, and the lists at the beginning of both. `head`
+-- and `barrier` now leave out unordered messages that are parked, and `usable` leaves out destinations that have no
+-- others. Where the first message of a destination is searched for, the lane has two limits instead of `=`, and the
+-- order begins with it: only the index of the destination has this order. For `lane = x ORDER BY sequence LIMIT 1`, the
+-- planner may read all messages in the order of the sequence, in the hope that one of the first is of this destination.
 
 -- Claims messages. Only one claim of a queue runs at a time, so that the next one sees what was claimed. The first
 -- messages of each destination are claimed first, so that a long queue of one destination does not delay others. Rows
