@@ -136,7 +136,7 @@ describe('outbox', function () {
       ],
     )
     assert.equal((await users.reader.get(`messages/${second}`))['waitsBehind'], first)
-    for (const id of [second, first]) await users.decider.decide(id!, 'discard', 'x')
+    for (const id of [second, first]) await users.decider.decide(id, 'discard', 'x')
   })
 
   it('lists no waiting message behind a parked one that comes later', async () => {
