@@ -18,7 +18,11 @@ export interface DestinationCount {
   followers: number
 }
 const noMessages = (): DestinationCount => ({
-  ...{ open: 0, parked: 0, owners: new Map<string, number>(), blocking: 0, followers: 0 },
+  open: 0,
+  parked: 0,
+  owners: new Map(),
+  blocking: 0,
+  followers: 0,
 })
 const NOTHING: Readonly<DestinationCount> = noMessages()
 
