@@ -43,6 +43,8 @@ export function preparePreview(
   let planned: ReturnType<typeof setTimeout> | undefined
   const showSoon = (): void => {
     clearTimeout(planned)
+    // A response about earlier values of the form is not shown: it would look like one about the present values.
+    shown++
     const [details] = section
     planned = setTimeout(() => {
       if (details?.isConnected && details.open) void show()

@@ -1,7 +1,8 @@
 /** Preview of the requests of a send node in its dialog. A preview sends nothing to Redox. */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Locator } from 'playwright-core'
+import type { Locator, Route } from 'playwright-core'
+import { eventually } from '../lib/eventually'
 import { ScriptedServer } from '../lib/scripted-server'
 import {
   cancel,
@@ -137,6 +138,36 @@ describe('preview in the editor', function () {
       assert.equal(await field(page(), 'way').inputValue(), 'upload')
     })
   }
+
+  it('shows no answer about earlier values of the form', async () => {
+    await openNode(page(), ids.get('redox-datamodel-media')!)
+    await setValues(page(), { connection: 'connection', ...COMPLETE['redox-datamodel-media']!.values })
+    const section = form(page()).locator('.redox-preview')
+    await section.locator('summary').click()
+    await refresh(editor(), 'No problems found.')
+    const held: Route[] = []
+    const asked = (value: string): Route | undefined =>
+      held.find((route) => route.request().postData()?.includes(value))
+    await page().route('**/redox/preview', (route) => void held.push(route))
+    await setValues(page(), { documentType: 'Earlier' })
+    await eventually('it asks', () => asked('"Earlier"') !== undefined)
+    // True as soon as a request has been shown.
+    const wasShown = await section.evaluateHandle((preview) => {
+      const seen = { request: false }
+      const look = (): void => void (seen.request ||= preview.querySelector('pre') !== null)
+      new MutationObserver(look).observe(preview, { childList: true, subtree: true })
+      return seen
+    })
+    const answered = page().waitForResponse('**/redox/preview')
+    await setValues(page(), { documentType: 'Later' })
+    await asked('"Earlier"')!.continue()
+    await (await answered).finished()
+    await eventually('it asks again', () => asked('"Later"') !== undefined)
+    assert.equal(await wasShown.evaluate(({ request }) => request), false)
+    await asked('"Later"')!.continue()
+    assert.match((await requests(section))[0]!, /"Later"/)
+    await page().unroute('**/redox/preview')
+  })
 
   it('follows the form again after the dialog of the connection was open above it', async () => {
     await openNode(page(), ids.get('redox-datamodel-media')!)
