@@ -1,8 +1,9 @@
 /** Contract tests of QueueStore and AdminStore about order keys (patients), run with every kind of store. */
 import assert from 'node:assert/strict'
-import type { NewMessage } from '../../../src/queue/types'
 import {
+  ANN,
   START,
+  of,
   LEASE,
   message,
   free,
@@ -18,11 +19,6 @@ import {
   settled,
   destinationState,
 } from './store'
-
-const ANN = { who: 'ann', reason: 'wrong', now: START }
-/** Message to destination `a` that follows only those of one patient. */
-const of = (orderKey: string, id: string, change: Partial<NewMessage> = {}): NewMessage =>
-  message(id, { orderKey, ...change })
 
 eachStore('order keys', () => {
   it('returns a message with its order key', async () => {

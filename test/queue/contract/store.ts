@@ -26,6 +26,12 @@ export const message = (id: string, change: Partial<NewMessage> = {}): NewMessag
 export const free = (id: string, change: Partial<NewMessage> = {}): NewMessage =>
   message(id, { ordered: false, ...change })
 
+/** Message to destination `a` that follows only those of one patient. */
+export const of = (orderKey: string, id: string, change: Partial<NewMessage> = {}): NewMessage =>
+  message(id, { orderKey, ...change })
+/** Author and reason of a decision. */
+export const ANN = { who: 'ann', reason: 'wrong', now: START }
+
 export const hold = (change: { holder?: string; limit?: number; except?: string[] } = {}) => ({
   ...{ holder: 'me', limit: 100, except: [], leaseMs: LEASE },
   ...change,

@@ -1,9 +1,10 @@
 /** Contract tests of AdminStore about what holds messages back, run with every kind of store. */
 import assert from 'node:assert/strict'
 import type { WaitingReason } from '../../../src/shared/outbox-api'
-import type { NewMessage } from '../../../src/queue/types'
 import {
+  ANN,
   START,
+  of,
   message,
   free,
   DELIVERED,
@@ -17,9 +18,6 @@ import {
   destinationState,
 } from './store'
 
-const ANN = { who: 'ann', reason: 'wrong', now: START }
-const of = (orderKey: string, id: string, change: Partial<NewMessage> = {}): NewMessage =>
-  message(id, { orderKey, ...change })
 const behindParked = (id: string): WaitingReason => ({ waitsBehind: id, blockedReason: 'REDOX_REJECTED' })
 
 async function reasons(...ids: string[]): Promise<Record<string, WaitingReason>> {
