@@ -111,8 +111,6 @@ export interface Criteria {
   /** id of the message, exact match */
   id?: string
   tag?: string
-  /** order key of the message, exact match */
-  orderKey?: string
   /** `reason` of the message, exact match */
   code?: string
   /** earliest and latest time of acceptance, both included */

@@ -109,11 +109,10 @@ export function prefixesOf({ id, tag, state, code }: Omit<Query, 'limit'>): stri
 }
 
 export function isWanted(row: LevelRow, wanted: Omit<Query, 'limit'>): boolean {
-  const { state, destination, orderKey, id, tag, code, since = 0, till = Infinity } = wanted
+  const { state, destination, id, tag, code, since = 0, till = Infinity } = wanted
   return (
     (state === undefined || row.state === state) &&
     (destination === undefined || row.destination === destination) &&
-    (orderKey === undefined || row.orderKey === orderKey) &&
     (id === undefined || row.id === id) &&
     (tag === undefined || row.tags.includes(tag)) &&
     (code === undefined || row.reason === code) &&

@@ -79,7 +79,7 @@ export interface SearchPosition {
  */
 export function matchingQuery(
   columns: string,
-  { destination, orderKey, id, tag, code, since, till }: Criteria,
+  { destination, id, tag, code, since, till }: Criteria,
   ofState: SqlCondition,
   { sequence, newestFirst = false }: SearchPosition,
 ): { found: string; values: unknown[] } {
@@ -87,7 +87,6 @@ export function matchingQuery(
     ofState,
     [`sequence ${newestFirst ? '<' : '>'} ?`, sequence],
     ['lane = ?', destination],
-    ['order_key = ?', orderKey],
     ['id = ?', id],
     ['reason = ?', code],
     ['accepted_at >= ?', since],
