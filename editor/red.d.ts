@@ -87,7 +87,6 @@ declare namespace EditorApi {
     sidebar: { show(id: string): void; addTab(tab: SidebarTab): void }
     user: { hasPermission(permission: string): boolean }
     i18n: { lang(): string }
-    popover: { tooltip(target: JQuery, content: string): void }
     utils: { validateTypedProperty(value: unknown, type: string, options: object): boolean | string }
     clipboard: { copyText(text: string, element: JQuery, message: string): void }
     notify(

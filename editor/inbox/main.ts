@@ -31,7 +31,8 @@ class InboxTab {
     this.#clear.type = 'button'
     this.#clear.append(icon('trash'), ` ${text('clear')}`)
     this.#clear.addEventListener('click', () => this.#forgetAll())
-    RED.popover.tooltip($<HTMLElement>(this.#clear), text('clearTip'))
+    // Not Node-RED's tooltip: while it is open, Node-RED 5 makes its text the button's accessible name.
+    this.#clear.title = text('clearTip')
     this.#count.setAttribute('role', 'status')
     header.append(this.#count, this.#clear)
     this.#openToAll.hidden = true

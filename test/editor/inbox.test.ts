@@ -291,7 +291,10 @@ describe('inbox in the editor', function () {
     await line(page, 'first.png').click()
     await details(page).locator('img').waitFor()
     assert.equal(await openUrls(page), 1)
-    await clearButton(page).click()
+    const tip = 'Delete everything that the sandbox received'
+    await clearButton(page)
+      .and(page.getByTitle(tip, { exact: true }))
+      .click()
     await tab(page).getByText('Nothing received yet').waitFor()
     assert.ok(await tab(page).locator('.redox-inbox-faults').isHidden())
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
@@ -329,7 +332,7 @@ describe('inbox in the editor', function () {
 const tab = (page: Page): Locator => page.locator('.redox-inbox')
 const line = (page: Page, part: string): Locator => tab(page).locator('.redox-tab-line', { hasText: part })
 const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
-const clearButton = (page: Page): Locator => tab(page).getByRole('button', { name: 'Clear' })
+const clearButton = (page: Page): Locator => tab(page).getByRole('button', { name: 'Clear', exact: true })
 
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
