@@ -81,6 +81,8 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   // A proposed reason is selected, so that typing replaces it, and shows its beginning.
   if (proposed !== '') input.select()
   input.scrollLeft = 0
+  // The focus scrolls only its field into view: in a low sidebar, the risk and the buttons would stay outside.
+  form.scrollIntoView({ block: 'nearest' })
   return { close, confirm, form }
 }
 

@@ -5,7 +5,7 @@ import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { eventually } from '../lib/eventually'
 import type { OutboxClient } from '../lib/outbox'
 import type { Editor } from './editor'
-import { checkLooks, details, line, tab, useOutbox } from './outbox'
+import { checkLooks, details, forgive, line, tab, useOutbox } from './outbox'
 import { inEveryLook, showTab } from './tabs'
 
 const NO_KEY = { platformClientId: '', platformKeyId: '', organizationId: '', environmentId: '' }
@@ -86,7 +86,7 @@ describe('look-up in the outbox of the editor', function () {
       .getByText(/^Redox’s logs cannot be read\. Redox forbids the request\. REDOX_FORBIDDEN: Platform API/)
       .waitFor()
     await editor.screenshot('outbox-look-up-forbidden')
-    assert.ok(editor.complaints.splice(0).every((one) => /status of 502 .*look-up/.test(one)))
+    forgive(editor, /status of 502 .*look-up/)
     await client.decide(id, 'discard', 'end of test')
   })
 
@@ -120,8 +120,19 @@ describe('look-up in the outbox of the editor', function () {
     await inEveryLook(editor, 'outbox', again, () => checkLooks(page))
     await own.getByRole('button', { name: 'Send again' }).click()
     await own.getByText('If this log is that of the message, Redox already has it').waitFor()
-    await own.getByRole('button', { name: 'Mark as delivered' }).click()
+    // As low as the upper half of a sidebar in Node-RED 5.
+    await page.setViewportSize({ width: 1400, height: 480 })
+    const mark = own.getByRole('button', { name: 'Mark as delivered' })
+    // The field of the form that opens is in view then, its buttons are not.
+    await mark.evaluate((button) => {
+      button.scrollIntoView({ block: 'end' })
+      button.closest('.redox-tab-scroll')!.scrollTop += 128
+    })
+    await mark.click()
     await own.getByText('Do this only if this log is that of the message.').waitFor()
+    const form = own.getByRole('form', { name: 'Mark as delivered' })
+    assert.ok(await form.evaluate(isInView))
+    await page.setViewportSize({ width: 1400, height: 1000 })
     const reason = own.getByLabel('Reason')
     const logId = /log ([\w-]{36})/.exec(text)![1]!
     assert.equal(await reason.inputValue(), 'found in Redox’s logs: delivered to the destination')
@@ -146,3 +157,9 @@ describe('look-up in the outbox of the editor', function () {
     await tab(page).getByText('looked up in Redox’s logs').first().waitFor()
   })
 })
+
+/** Returns true if no part of an element is scrolled away; runs in the page. */
+const isInView = (element: Element): Promise<boolean> =>
+  new Promise((resolve) => {
+    new IntersectionObserver(([entry]) => resolve(entry!.intersectionRatio > 0.99)).observe(element)
+  })
