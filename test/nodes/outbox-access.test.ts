@@ -331,4 +331,20 @@ describe('store that cannot be read', function () {
     await admin.accept({ documentId: 'after' })
     assert.equal(await statusOf(begin(decider, {})), 409)
   })
+
+  it('is replaced also while messages arrive, each of which tries to open it', async () => {
+    const { admin, decider } = clientsOf(nodeRed)
+    for (const key of ['a third key of the store', 'a fourth key of the store']) {
+      await admin.deployFlows(flowTo('http://127.0.0.1:9', {}, key))
+      await eventually(
+        'it cannot be read',
+        async () => (await admin.connection())['code'] === 'REDOX_STORE_UNREADABLE',
+      )
+      const arriving = Array.from({ length: 20 }, (_, index) => admin.press({ documentId: `${index}` }))
+      const answer = await decider.post(`${AT}/store`, { action: 'begin-new', reason: 'the key is lost' })
+      assert.equal(answer.status, 200, await answer.text())
+      await Promise.all(arriving)
+      assert.equal((await admin.connection())['code'], undefined)
+    }
+  })
 })

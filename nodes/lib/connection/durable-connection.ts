@@ -114,6 +114,7 @@ export class DurableConnection {
   }
 
   async #open(): Promise<void> {
+    clearTimeout(this.#retryTimer)
     try {
       await this.connection()
       this.#loggedCode = ''
@@ -151,11 +152,15 @@ export class DurableConnection {
    */
   async replaceStore(by: { who: string; reason: string }): Promise<string | undefined> {
     if (this.#outbox || !this.#durability) throw inUse()
-    const { replaceStore } = await import('../queue/outbox.js')
+    const { replaceStore, whileClosed } = await import('../queue/outbox.js')
     const { place, key } = this.#durability
-    clearTimeout(this.#retryTimer)
     try {
-      const setAside = await replaceStore(place, key, by)
+      // Arriving messages and the timer try to open the store, also at this moment.
+      const replaced = await whileClosed(place, async () => ({
+        setAside: await replaceStore(place, key, by),
+      }))
+      if (replaced === undefined) throw inUse()
+      const { setAside } = replaced
       this.#code = undefined
       this.RED.log.warn(
         `redox-config ${this.node.id}: ${by.who} began a new store.` +

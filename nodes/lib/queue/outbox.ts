@@ -177,8 +177,7 @@ export const isKnownDestination = async (store: DeliveryStore, destination: stri
  */
 export async function whileClosed<T>(place: StoreLocation, task: () => Promise<T>): Promise<T | undefined> {
   const name = nameOf(place)
-  await closing.get(name)
-  if (open.has(name) || closing.has(name)) return undefined
+  if (!(await isClosed(name))) return undefined
   const result = task()
   const ended = result.then(
     () => undefined,
@@ -187,6 +186,19 @@ export async function whileClosed<T>(place: StoreLocation, task: () => Promise<T
   closing.set(name, ended)
   void ended.then(() => closing.delete(name))
   return result
+}
+
+/** Waits until the store is neither being opened nor closed. An attempt to open it may fail, and leaves it closed. */
+async function isClosed(name: string): Promise<boolean> {
+  while (open.has(name) || closing.has(name)) {
+    await closing.get(name)
+    const isOpen = await open.get(name)?.then(
+      () => true,
+      () => false,
+    )
+    if (isOpen) return false
+  }
+  return true
 }
 
 /** Open outboxes of this process, by the name of their store location. */
