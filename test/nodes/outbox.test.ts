@@ -127,6 +127,11 @@ describe('outbox', function () {
   it('lists no reason for a message that waits for one that is not parked', async () => {
     redox.script('send', reply(503, {}, { 'retry-after': '100' }))
     const [first, second] = [await accept(), await accept()]
+    // While it is being sent, it is not listed as waiting.
+    await eventually('the first was tried', async () => {
+      const { state, attempts } = await users.reader.get(`messages/${first}`)
+      return state === 'waiting' && attempts === 1
+    })
     const listed = await users.reader.messages('state=waiting')
     assert.deepEqual(
       listed.map(({ id, waitsBehind }) => [id, waitsBehind]),
