@@ -55,22 +55,23 @@ export async function lookUp({ outbox, message, platform, signal, by }: LookUp):
 
 /**
  * Returns what is known of a message for the search. The time of a request is known only if the process did not stop
- * during it; the times of earlier requests are not known, so after several attempts the search begins with the
- * acceptance of the message.
+ * during it; the times of earlier requests are not known, so after several attempts, also before a person
+ * sent it again, the search begins with the acceptance of the message.
  */
 async function soughtMessage({ store, sealedStore }: Outbox, message: StoredMessage): Promise<SoughtMessage> {
   const { message: prepared } = await sealedStore.contentOf(message)
-  const { unknown } = await sealedStore.recordOf(message)
+  const { unknown, mayHaveArrivedBefore = false } = await sealedStore.recordOf(message)
   const { api, operation, body } = prepared
   const requestedAt = Date.parse(unknown?.cause.at ?? '')
   const isKnown = !Number.isNaN(requestedAt)
+  const isOnlyRequest = isKnown && message.attempts <= 1 && !mayHaveArrivedBefore
   const sourceId = sourceIn(body)
   return {
     ...{ api, operation },
     ...(sourceId !== undefined && { sourceId }),
     destinations: message.destination.split(' ').slice(1),
     ...(isKnown && { requestedAt }),
-    since: isKnown && message.attempts <= 1 ? requestedAt : toWallTime(store.clock, message.acceptedAt),
+    since: isOnlyRequest ? requestedAt : toWallTime(store.clock, message.acceptedAt),
     till: toWallTime(store.clock, message.endedAt ?? store.clock.now()),
   }
 }

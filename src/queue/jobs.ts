@@ -89,6 +89,8 @@ export interface AttemptRecord {
   error?: StoredFailure
   /** error of an attempt after which the message may have arrived; later errors do not replace it */
   unknown?: StoredFailure
+  /** true: an attempt before the last decision of a person to send the message again may have arrived */
+  mayHaveArrivedBefore?: true
   /** id of the log in which a person found the message, and because of which it was marked as delivered */
   foundLogId?: string
   /**

@@ -111,7 +111,7 @@ export class SendAttempt {
   /** Copies the facts of earlier attempts to the record of this attempt. */
   #resume(
     content: JobContent,
-    { uploaded, uploadAccount, allowedAccount, error, unknown }: AttemptRecord,
+    { uploaded, uploadAccount, allowedAccount, error, unknown, ...known }: AttemptRecord,
   ): void {
     const notes = this.#notes
     const { account } = this.options.sendOptions
@@ -121,6 +121,8 @@ export class SendAttempt {
     if (content.account !== account) notes.uploadAccount = account
     // With 0 attempts, the stored errors no longer count: a person has decided to send the message again.
     if (this.stored.attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
+    else if (unknown || known.delivery || error?.code === 'REDOX_PARTIAL') notes.mayHaveArrivedBefore = true
+    if (known.mayHaveArrivedBefore) notes.mayHaveArrivedBefore = true
     if (this.stored.requestStarted) notes.unknown ??= failureOf(interruptedError(content.message))
   }
 

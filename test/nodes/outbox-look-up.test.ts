@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import type { GuardedNodeRed } from '../lib/admin'
+import { eventually } from '../lib/eventually'
 import { DESTINATION, OUTBOX_PATIENT, type Json } from '../lib/outbox'
 import { AT, clientsOf, errorOf, startOutbox, type User, type Users } from './outbox-support'
 
@@ -94,6 +95,22 @@ describe('look-up in the outbox', function () {
       [id],
     )
     assert.ok(!(await users.admin.emitted()).includes(id))
+  })
+
+  it('searches from the acceptance on after a person sent the message again', async () => {
+    await deploy('endpoint reset-after-accept')
+    const id = await parked()
+    const first = await found(id)
+    const again = { action: 'resend', reason: 'not found' }
+    assert.equal((await users.decider.post(`${AT}/messages/${id}`, again)).status, 204)
+    await eventually('it was tried again', async () => {
+      const { state, error } = await users.reader.get(`messages/${id}`)
+      return state === 'parked' && Date.parse(error?.cause.at) > Date.parse(first['requestedAt'])
+    })
+    const second = await found(id)
+    assert.ok(Date.parse(second['requestedAt']) > Date.parse(first['requestedAt']))
+    assert.ok(Date.parse(second['since']) <= Date.parse(first['since']))
+    assert.equal(second['found'], 2)
   })
 
   it('says which log belongs to another message, and that none was found', async () => {
