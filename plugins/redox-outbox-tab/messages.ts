@@ -6,6 +6,7 @@ import type { AttemptRecord, RecordedVerdict, SealedStore } from '../../src/queu
 import type { StoredMessage } from '../../src/queue/types'
 import { messageOfParked, messageOfRetried } from '../../src/redox/attempt-errors'
 import { identifiersOf } from '../../src/redox/identifiers'
+import { isRandomLocation } from '../../src/redox/public-facts'
 import type {
   Arrival,
   ContentResponse,
@@ -67,8 +68,10 @@ async function outcomeOf(
   try {
     const content = await sealedStore.contentOf(message)
     const { message: prepared, environment, msg } = content
+    // Many flows take `_msgid` as document ID, which needs a permission of its own.
+    const isDocumentId = Object.values<unknown>(identifiersOf(prepared.body)).includes(msg._msgid)
     return {
-      msgid: msg._msgid,
+      ...(!isDocumentId && { msgid: msg._msgid }),
       operation: prepared.operation,
       environment,
       files: fileSummaries(outbox, content),
@@ -97,7 +100,7 @@ function lastAttempt(
     const { status, facts } = delivery
     const { logIds, locations, traceId } = facts
     return {
-      delivery: { status, logIds, locations, traceId },
+      delivery: { status, logIds, locations: locations.filter(isRandomLocation), traceId },
       ...(verdict && { verdict: verdictSummary(verdict) }),
     }
   }
@@ -122,13 +125,19 @@ export async function arrivalOf(sealedStore: SealedStore, message: StoredMessage
   return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
 }
 
-/** Returns the document and order IDs of a message. They are identifiers of a patient's documents. */
+/**
+ * Returns the document and order IDs of a message, which are identifiers of a patient's documents, and the locations in
+ * Redox's answer that may contain such an identifier.
+ */
 export async function identifiersIn(
   { sealedStore }: Outbox,
   message: StoredMessage,
 ): Promise<IdentifiersResponse> {
   const { message: prepared } = await sealedStore.contentOf(message)
-  return { identifiers: identifiersOf(prepared.body) }
+  const { delivery } = await sealedStore.recordOf(message)
+  const locations = (delivery?.facts.locations ?? []).filter((location) => !isRandomLocation(location))
+  const located = locations.map((location, index) => [`location[${index}]`, location] as const)
+  return { identifiers: { ...identifiersOf(prepared.body), ...Object.fromEntries(located) } }
 }
 
 /** Maximum length of a string in the content: the text of a document may be too long for a browser. */

@@ -66,7 +66,8 @@ function openLogs(logs: FollowedLog[]): string[] {
 }
 
 function stateOf({ log, lookup }: FollowedLog): string {
-  if (lookup === undefined) return 'was not looked up, because too many logs are followed'
+  if (lookup === undefined)
+    return 'was not looked up, because the limit of requests to the Platform API was reached'
   if (lookup !== 'answered') return `could not be looked up (${lookup})`
   if (log === undefined) return 'was not found'
   return log.status === 'pending' ? 'is not final yet' : 'has a status that is not known'

@@ -45,6 +45,16 @@ export function generatedId(id: string | number | undefined): string | undefined
   return id !== undefined && RANDOM_ID.test(id) ? id : undefined
 }
 
+/**
+ * Returns true for the location of a resource whose id is a long random string. Any other id may be one of the patient or
+ * the document at the destination.
+ * @param location URL or path, as in FHIR's `Bundle.entry.response.location` (https://hl7.org/fhir/R4/http.html#create)
+ */
+export function isRandomLocation(location: string): boolean {
+  const id = location.replace(/\/_history\/.*$/, '').split('/').at(-1)
+  return generatedId(id) !== undefined
+}
+
 /** Extracts the public values of a response. Ids without the form of a generated id are left out. */
 export function publicFacts(facts: AnswerFacts): PublicFacts {
   const logIds = facts.logIds.flatMap((id) => generatedId(id) ?? [])

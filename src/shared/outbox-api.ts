@@ -148,15 +148,15 @@ export interface MessageDetails extends MessageSummary, Partial<MessageOutcome> 
 
 /** Facts from the encrypted part of a message, and the outcome of its last attempt. */
 export interface MessageOutcome {
-  /** `_msgid` of the message in the flow */
-  msgid: unknown
+  /** `_msgid` of the message in the flow; left out if it is also the document ID of the message */
+  msgid?: unknown
   operation: string
   environment: string
   files: OutboxFile[]
   /** true if the message was accepted for a Redox account other than the connection's present one */
   otherAccount: boolean
   arrival: Arrival
-  /** response of Redox to a delivered message */
+  /** response of Redox to a delivered message; `locations`: those whose ids are long random strings */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
   /** what Redox's logs say of a delivered message that `redox-log` has followed, and the time of the last record */
   verdict?: VerdictSummary

@@ -4,7 +4,7 @@ import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { askRaw } from '../lib/client'
 import { eventually } from '../lib/eventually'
 import { FILE_NAME, flowTo, OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient, type Json } from '../lib/outbox'
-import { reset, ScriptedServer } from '../lib/scripted-server'
+import { reply, reset, ScriptedServer } from '../lib/scripted-server'
 import {
   AT,
   clientsOf,
@@ -75,6 +75,38 @@ describe('access to the outbox', function () {
       (await users.reader.messages(`search=${outbox.documentIds.at(-1)}`)).map((one) => one['id']),
       [id],
     )
+  })
+
+  it('returns a location or _msgid that contains an ID only with the document and order IDs', async () => {
+    const documentId = outbox.documentId()
+    const random = 'Binary/0ad2e563-2c19-44a9-a9e3-25d2a5c55aa5'
+    const withIds = [`Patient/${OUTBOX_PATIENT.id}/_history/1`, `DocumentReference/${documentId}`]
+    const entry = [random, ...withIds].map((location) => ({ response: { status: '201', location } }))
+    redox.script('send', reply(200, { resourceType: 'Bundle', type: 'transaction-response', entry }))
+    const { id } = await users.admin.accept({ documentId })
+    await users.admin.until(id, 'delivered')
+    const { delivery, msgid } = await users.reader.get(`messages/${id}`)
+    assert.deepEqual([delivery.locations, typeof msgid], [[random], 'string'])
+    const { identifiers } = await users.contentReader.get(`messages/${id}/identifiers`)
+    assert.deepEqual(identifiers, {
+      ...{ DocumentID: documentId, 'location[0]': withIds[0], 'location[1]': withIds[1] },
+    })
+    const flow = JSON.stringify(flowTo(redox.url, {})).replace(
+      '"documentId":"documentId"',
+      '"documentId":"_msgid"',
+    )
+    await users.admin.deployFlows(JSON.parse(flow) as object[])
+    await eventually('the outbox is open', async () => 'counts' in (await users.admin.connection()))
+    await users.admin.press({ documentId: 'ignored' })
+    let named = id
+    await eventually('it is accepted', async () => {
+      named = (await users.admin.messages('order=newest'))[0]!['id'] as string
+      return named !== id
+    })
+    const { identifiers: own } = await users.contentReader.get(`messages/${named}/identifiers`)
+    assert.match(own['DocumentID'], /^[0-9a-f]{16}$/)
+    assert.ok(!JSON.stringify(await users.reader.get(`messages/${named}`)).includes(own['DocumentID']))
+    await users.admin.deploy(redox.url)
   })
 
   it('returns no patient, ID, file name or secret to users without the permission for content', async () => {

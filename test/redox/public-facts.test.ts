@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { publicFacts, publicHeaders } from '../../src/redox/public-facts'
+import { isRandomLocation, publicFacts, publicHeaders } from '../../src/redox/public-facts'
 import { readAnswer } from '../../src/redox/read-answer'
 
 const UUID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
@@ -54,4 +54,19 @@ describe('public facts of a success', () => {
     const others = { 'x-echo': 'Zebedina', 'set-cookie': 'token', server: 'nginx', 'x-powered-by': 'Express' }
     assert.deepEqual(publicHeaders({ ...others, ...kept }), kept)
   })
+})
+
+describe('location of a resource', () => {
+  for (const [location, isRandom] of [
+    [
+      'https://api.redoxengine.com/fhir/R4/redox/Development/Binary/0ad2e563-2c19-44a9-a9e3-25d2a5c55aa5',
+      true,
+    ],
+    ['DocumentReference/0ad2e563-2c19-44a9-a9e3-25d2a5c55aa5/_history/1', true],
+    ['Patient/ZX81-7745', false],
+    ['Patient/0000991458/_history/0ad2e563-2c19-44a9-a9e3-25d2a5c55aa5', false],
+    ['', false],
+  ] as const)
+    it(`has an id that is ${isRandom ? '' : 'not '}random: ${location}`, () =>
+      assert.equal(isRandomLocation(location), isRandom))
 })
