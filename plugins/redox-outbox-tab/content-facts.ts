@@ -9,7 +9,7 @@ import { isDestinationName } from '../../src/shared/destination-names'
 
 /** Maximum number of operations that are kept for each outbox; the list of an editor shows at most 1000 messages. */
 const MAX_OPERATIONS = 5000
-/** Number of delivered messages, the newest ones, in whose answers names are looked for. */
+/** Number of parked and of delivered messages, the newest ones, in whose answers names are looked for. */
 const MAX_ANSWERS = 50
 const LOOK_AGAIN_MS = 3_000
 
@@ -18,16 +18,19 @@ interface ContentFacts {
   operations: Map<string, string | undefined>
   /** names in Redox's answers, by the ID of the destination in lowercase */
   names: Map<string, string>
-  /** time of the last look at delivered messages, by the monotonic clock */
+  /** time of the last look at answers, by the monotonic clock */
   lookedAt: number
-  /** id of the newest delivered message at the last look */
-  newest?: string | undefined
+  /** answers that the last look found, by {@link answerKey} */
+  read: ReadonlySet<string>
 }
 
 const known = new WeakMap<Outbox, ContentFacts>()
 
 function factsOf(outbox: Outbox): ContentFacts {
-  const facts = known.get(outbox) ?? { operations: new Map(), names: new Map(), lookedAt: -Infinity }
+  const facts = known.get(outbox) ?? {
+    ...{ operations: new Map(), names: new Map(), read: new Set() },
+    lookedAt: -Infinity,
+  }
   known.set(outbox, facts)
   return facts
 }
@@ -72,26 +75,31 @@ const nameIn =
     return found.map((name, index) => name ?? ids[index]).join(', ')
   }
 
-/** Reads the names in the answers to the messages that were delivered since the last look. */
+/** Reads the names in the answers to the messages that were parked or delivered since the last look. */
 async function learnNames(outbox: Outbox, facts: ContentFacts): Promise<void> {
-  const query = { state: 'delivered', newestFirst: true } as const
-  const [newest] = await outbox.store.find({ ...query, limit: 1 })
-  if (newest?.id === facts.newest) return
-  const delivered = await outbox.store.find({ ...query, limit: MAX_ANSWERS })
-  const end = delivered.findIndex(({ id }) => id === facts.newest)
+  const [parked, delivered] = await Promise.all(
+    (['parked', 'delivered'] as const).map((state) =>
+      outbox.store.find({ state, newestFirst: true, limit: MAX_ANSWERS }),
+    ),
+  )
   // The newest answer is read last, so that its names replace those of earlier answers.
-  for (const message of delivered.slice(0, end === -1 ? undefined : end).reverse())
+  const answered = [...(parked ?? []).reverse(), ...(delivered ?? []).reverse()]
+  for (const message of answered.filter((one) => !facts.read.has(answerKey(one))))
     for (const [id, name] of await orUnreadable(namesInAnswer(outbox, message), [])) facts.names.set(id, name)
-  facts.newest = delivered[0]?.id
+  facts.read = new Set(answered.map(answerKey))
 }
+
+/** Identifies an answer: a message that was sent again has another one. */
+const answerKey = ({ id, endedAt }: StoredMessage): string => `${id} ${endedAt}`
 
 /**
  * Returns the names of a message's destinations in Redox's answer. A name that repeats a value of the message, apart
  * from its `Meta`, is left out, because it could be patient data.
  */
 async function namesInAnswer(outbox: Outbox, message: StoredMessage): Promise<[id: string, name: string][]> {
-  const { delivery } = await outbox.sealedStore.recordOf(message)
-  const named = destinationsIn(delivery?.body).filter(([id]) => message.destination.split(' ').includes(id))
+  const { delivery, error, unknown } = await outbox.sealedStore.recordOf(message)
+  const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
+  const named = destinationsIn(answer).filter(([id]) => message.destination.split(' ').includes(id))
   if (named.length === 0) return []
   const { message: prepared } = await outbox.sealedStore.contentOf(message)
   const names = named.map(([, name]) => name)

@@ -54,6 +54,18 @@ describe('names of destinations in the outbox', function () {
     )
   })
 
+  it('are those in an answer that refuses the message', async () => {
+    const destination = '00000000-0000-4000-8000-00000000000a'
+    const Destinations = [{ ID: destination, Name: 'General Hospital' }]
+    redox.script('send', reply(400, { Meta: { Errors: [{ Text: 'no such patient' }], Destinations } }))
+    const { id } = await admin.accept({ documentId: `doc-${++sent}`, destination })
+    await admin.until(id, 'parked')
+    await eventually(
+      'the name is known',
+      async () => (await nameOf(`datamodel ${destination}`)) === 'General Hospital',
+    )
+  })
+
   it('in an answer are ignored for another destination, and if they repeat data of the message', async () => {
     const { last, id } = OUTBOX_PATIENT
     await deliver(
