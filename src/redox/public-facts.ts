@@ -51,7 +51,10 @@ export function generatedId(id: string | number | undefined): string | undefined
  * @param location URL or path, as in FHIR's `Bundle.entry.response.location` (https://hl7.org/fhir/R4/http.html#create)
  */
 export function isRandomLocation(location: string): boolean {
-  const id = location.replace(/\/_history\/.*$/, '').split('/').at(-1)
+  const id = location
+    .replace(/\/_history\/.*$/, '')
+    .split('/')
+    .at(-1)
   return generatedId(id) !== undefined
 }
 
