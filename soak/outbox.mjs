@@ -5,6 +5,8 @@
 /** @typedef {{ messages: { id: string }[] }} MessageList */
 
 const OUTBOX = 'redox/outbox/connection'
+/** Form of the ids that the soaks give to their documents. */
+const DOCUMENT_ID = /^L\d+-\d{6}$/
 
 /**
  * Returns the counts of the connection; undefined while its store is not open or the Node-RED process does not run.
@@ -41,10 +43,14 @@ export async function* decideAll(instance, hasArrived, deciding) {
     await instance.json(`${OUTBOX}/messages?state=parked&limit=50`)
   )
   for (const { id } of messages) {
-    const { msgid } = /** @type {{ msgid: string }} */ (await instance.json(`${OUTBOX}/messages/${id}`))
-    const action = hasArrived(msgid) ? 'mark-delivered' : 'resend'
-    deciding?.(msgid, action)
+    const { identifiers } = /** @type {{ identifiers: Record<string, string> }} */ (
+      await instance.json(`${OUTBOX}/messages/${id}/identifiers`)
+    )
+    const documentId = Object.values(identifiers).find((one) => DOCUMENT_ID.test(one))
+    if (documentId === undefined) throw new Error(`The message ${id} has no document ID`)
+    const action = hasArrived(documentId) ? 'mark-delivered' : 'resend'
+    deciding?.(documentId, action)
     await instance.send(`${OUTBOX}/messages/${id}`, { action, reason: 'looked up' })
-    yield msgid
+    yield documentId
   }
 }
