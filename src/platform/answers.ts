@@ -22,7 +22,18 @@ export interface DeliveryLog {
   /** time of the latest attempt, as Redox gives it */
   attemptAt?: string
   failure?: DeliveryFailure
+  /**
+   * true for a `failed` that only the latest attempt has. Redox does not document whether it still repeats such a
+   * delivery, so the failure is final only when no attempt has followed for {@link LONGEST_REPEAT_MS}.
+   */
+  mayBeRepeated?: true
 }
+
+/**
+ * Time after which Redox does not repeat a failed attempt any more, in milliseconds: its longest pause between two
+ * attempts is 120 s (docs/redox-api.md#retries-by-redox), and the attempt itself takes time, too.
+ */
+export const LONGEST_REPEAT_MS = 150_000
 
 /** Delivery that a search found, with its metadata. */
 export interface FoundLog extends DeliveryLog {
@@ -112,8 +123,10 @@ function deliveryOf({ id, status, attempts: made }: Log): DeliveryLog {
   const found = total === 0 && given.length === 0 ? 'pending' : statusOf(given)
   const isBad = found === 'failed' || found === 'filtered'
   const failure = last && isBad ? failureOf(last) : {}
+  const mayBeRepeated = found === 'failed' && (status === undefined || status === null)
   return {
     status: found,
+    ...(mayBeRepeated && { mayBeRepeated }),
     ...present({ id, attempts: total, attemptAt: last?.attemptAt }),
     ...(Object.keys(failure).length > 0 && { failure }),
   }

@@ -3,7 +3,8 @@
  * two messages can be the same: this says how the logs compare with the message, and a person decides.
  */
 import type { LogCandidate, LogTrait } from '../shared/outbox-api'
-import type { FoundLog } from './answers'
+import type { LogStatus } from '../shared/values'
+import { LONGEST_REPEAT_MS, type FoundLog } from './answers'
 import type { PlatformClient, SearchCriteria } from './client'
 
 /** Facts of a message by which its logs are searched. */
@@ -32,7 +33,7 @@ export interface FoundCandidates {
 }
 
 /**
- * Margin before and after the attempt, in milliseconds. Redox refuses tokens of clocks that are 10 s wrong
+ * Margin before and after an attempt, in milliseconds. Redox refuses tokens of clocks that are 10 s wrong
  * (docs/redox-api.md#oauth-api-key), so the rest is for a late log.
  */
 const MARGIN_MS = 120_000
@@ -104,12 +105,12 @@ function isUsable({ id, createdAt }: FoundLog, since: Date, till: Date): boolean
 }
 
 function candidateOf(log: FoundLog, message: SoughtMessage): LogCandidate {
-  const { id: logId, status, destinationId = '' } = log
+  const { id: logId, destinationId = '' } = log
   const createdAt = Date.parse(log.createdAt ?? '')
   const { requestedAt } = message
   const operation = operationOf(log)
   return {
-    ...{ logId, status },
+    ...{ logId, status: statusOf(log) },
     ...(!Number.isNaN(createdAt) && { createdAt: new Date(createdAt).toISOString() }),
     ...(requestedAt !== undefined &&
       !Number.isNaN(createdAt) && { secondsAfter: Math.round((createdAt - requestedAt) / 1000) }),
@@ -117,6 +118,12 @@ function candidateOf(log: FoundLog, message: SoughtMessage): LogCandidate {
     ...(ID.test(destinationId) && { destinationId }),
     ...comparison(log, message),
   }
+}
+
+/** Returns the status of a log: `pending` while Redox may repeat its failed attempt. */
+function statusOf({ status, attemptAt = '', mayBeRepeated }: FoundLog): LogStatus {
+  const isOver = Date.parse(attemptAt) + LONGEST_REPEAT_MS + MARGIN_MS < Date.now()
+  return mayBeRepeated && !isOver ? 'pending' : status
 }
 
 function operationOf({ dataModel = '', eventType = '' }: FoundLog): string | undefined {

@@ -70,7 +70,8 @@ function stateOf({ log, lookup }: FollowedLog): string {
     return 'was not looked up, because the limit of requests to the Platform API was reached'
   if (lookup !== 'answered') return `could not be looked up (${lookup})`
   if (log === undefined) return 'was not found'
-  return log.status === 'pending' ? 'is not final yet' : 'has a status that is not known'
+  if (log.status !== 'pending') return 'has a status that is not known'
+  return log.mayBeRepeated ? 'failed, and Redox may still repeat the delivery' : 'is not final yet'
 }
 
 const DELIVERED = new Map<string | undefined, boolean>([

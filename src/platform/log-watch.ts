@@ -1,6 +1,6 @@
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import { WINDOW_MS } from '../transport/rate-limiter'
-import type { DeliveryLog } from './answers'
+import { LONGEST_REPEAT_MS, type DeliveryLog } from './answers'
 
 /** Last known state of one log id when its following ends. */
 export interface FollowedLog {
@@ -30,6 +30,8 @@ interface WatchedLog {
   known: FollowedLog
   isFinal: boolean
   isAsked: boolean
+  /** latest failed attempt that Redox may repeat; `until`: time after which the failure is final */
+  failed?: { attempt: string; until: number }
   /** time of the next lookup */
   due: number
 }
@@ -148,7 +150,8 @@ export class LogWatch {
     this.#wakeAt(performance.now())
   }
 
-  #answered(log: WatchedLog, found = log.known.log): void {
+  #answered(log: WatchedLog, answer: DeliveryLog | undefined): void {
+    const found = answer ? unlessRepeated(log, answer) : log.known.log
     log.known = { id: log.known.id, lookup: 'answered', ...(found && { log: found }) }
     if (found === undefined || found.status === 'pending') return this.#postpone(log)
     log.isFinal = true
@@ -177,8 +180,19 @@ export class LogWatch {
     const followers = [...log.followers]
     const age = now - Math.max(...followers.map(({ since }) => since))
     const pause = Math.max(shortest, Math.min(Math.max(age, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS))
-    // The last lookup is made when the time of a message is over.
-    const ends = followers.map(({ until }) => until).filter((until) => until > now)
+    // The last lookup is made when the time of a message is over, and one as soon as a failure is final.
+    const ends = [...followers, ...(log.failed ? [log.failed] : [])]
+      .map(({ until }) => until)
+      .filter((until) => until > now)
     log.due = Math.min(now + pause, ...ends)
   }
+}
+
+/** Returns the log; with the status `pending` as long as Redox may repeat its failed attempt. */
+function unlessRepeated(log: WatchedLog, answer: DeliveryLog): DeliveryLog {
+  if (!answer.mayBeRepeated) return answer
+  const attempt = `${answer.attempts} ${answer.attemptAt}`
+  const now = performance.now()
+  if (log.failed?.attempt !== attempt) log.failed = { attempt, until: now + LONGEST_REPEAT_MS }
+  return now < log.failed.until ? { ...answer, status: 'pending' } : answer
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /** Command `redox-sandbox`: starts a sandbox and prints the messages it receives, without patient data. */
 import { parseArgs } from 'node:util'
-import { isProfileName, PROFILES, startSandbox } from './index'
+import { isProfileName, LOG_SHAPES, PROFILES, startSandbox } from './index'
 import type { Delivery, ReceivedMessage, RequestRecord, Sandbox, SandboxOptions } from './index'
 
 const profileLines = Object.entries(PROFILES).map(([name, { about }]) => `    ${name.padEnd(24)} ${about}`)
 
 const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--profile <name>] [--faults <plan>]
-                     [--deliveries <plan>] [--log-shape stages]
+                     [--deliveries <plan>] [--log-shape <shape>]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-sandbox …
 
 Simulates Redox on 127.0.0.1. It checks and keeps messages, and plays their delivery. Press Ctrl+C to stop it.
@@ -20,8 +20,9 @@ Simulates Redox on 127.0.0.1. It checks and keeps messages, and plays their deli
   --deliveries <plan>
                     what becomes of accepted messages: rules of destination, what and how often, such as:
                     --deliveries "delay 5; my-ehr refuse once; any 503 20%"
-  --log-shape stages
-                    gives logs of the Platform API their older shape
+  --log-shape <shape>
+                    shape of the logs of the Platform API: "latest" has the status of the latest attempt alone,
+                    "stages" is the older shape
   --help            prints this text
 
 Profiles, to try redox-check. With a profile, blob uploads have a port of their own.
@@ -45,11 +46,12 @@ function optionsOf(args: string[]): SandboxOptions | 'help' {
   })
   if (values.help) return 'help'
   const { port = '0', account = 'paid', faults = '', deliveries = '', profile } = values
-  const { 'log-shape': logShape = 'attempts' } = values
+  const { 'log-shape': shape = 'attempts' } = values
+  const logShape = LOG_SHAPES.find((one) => one === shape)
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Error(`Not a port: ${port}`)
   if (account !== 'paid' && account !== 'free') throw new Error(`Not an account: ${account}`)
   if (profile !== undefined && !isProfileName(profile)) throw new Error(`Not a profile: ${profile}`)
-  if (logShape !== 'attempts' && logShape !== 'stages') throw new Error(`Not a log shape: ${logShape}`)
+  if (logShape === undefined) throw new Error(`Not a log shape: ${shape}`)
   const plans = { faults, deliveries }
   return { port: Number(port), account, ...plans, logShape, ...(profile !== undefined && { profile }) }
 }

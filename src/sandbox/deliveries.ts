@@ -155,6 +155,7 @@ class DestinationQueue {
     const { delivery, plan, isRefused } = entry
     if (delivery.attempts > 0) delivery.attemptId = randomUUID()
     delivery.attempts++
+    delivery.problem = undefined
     delivery.attemptAt = delivery.updatedAt = new Date().toISOString()
     const effect: DeliveryEffect | undefined = isRefused
       ? { kind: 'refuse' }

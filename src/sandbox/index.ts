@@ -15,7 +15,7 @@ import { notSimulated, Refusal } from './http'
 import type { SandboxAnswer, SandboxRequest } from './http'
 import { Inbox } from './inbox'
 import type { ReceivedMessage } from './inbox'
-import { platformError, PlatformLogs } from './platform'
+import { LOG_SHAPES, platformError, PlatformLogs } from './platform'
 import type { LogShape, PlatformIds } from './platform'
 import { createOAuthKey, oauthError, refuseLegacy, sourceOf, Tokens } from './tokens'
 import { refuseUserLevel, requireUserLevel } from './tokens'
@@ -29,6 +29,7 @@ export { FaultPlan, FaultPlanError, FAULTS } from './faults'
 export { DeliveryPlan, DeliveryPlanError } from './delivery-plan'
 export type { Delivery, DeliveryProblem, DeliveryStatus } from './deliveries'
 export type { ReceivedFile as DeliveredFile, ReceivedMessage } from './inbox'
+export { LOG_SHAPES }
 export { PROFILES, isProfileName } from './profiles'
 export type { Profile, ProfileName } from './profiles'
 export type { LegacyKey, OAuthKey } from './tokens'
@@ -58,7 +59,7 @@ export interface SandboxOptions {
    * delivered after one second.
    */
   deliveries?: string
-  /** Shape of a log of the Platform API. Default `attempts`, that of the current documentation. */
+  /** Shape of a log of the Platform API. Default `attempts`, that of the current documentation, with its status. */
   logShape?: LogShape
   /**
    * Ids of the Data Model destinations that have a subscription. Default, also for an empty list: all destinations have

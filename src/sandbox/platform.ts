@@ -1,5 +1,5 @@
 /** Platform API: logs of deliveries, by id, as a list, and by their metadata (docs/redox-api.md#delivery-status). */
-import type { Delivery } from './deliveries'
+import type { Delivery, DeliveryStatus } from './deliveries'
 import { parseJson, readBody, Refusal, textOf } from './http'
 import type { JsonRecord, SandboxAnswer, SandboxRequest } from './http'
 import type { Inbox, ReceivedMessage } from './inbox'
@@ -19,10 +19,12 @@ export interface PlatformIds {
 }
 
 /**
- * Shape of a log. `attempts` is that of the current documentation; `stages` that of its older versions, with the status
+ * Shapes of a log. `attempts` is that of the current documentation, with the status of the log added; `latest` has the
+ * status of the latest attempt alone, as the documentation shows it; `stages` is that of older versions, with the status
  * beside the attempts.
  */
-export type LogShape = 'attempts' | 'stages'
+export const LOG_SHAPES = ['attempts', 'latest', 'stages'] as const
+export type LogShape = (typeof LOG_SHAPES)[number]
 
 interface LogRecord {
   message: ReceivedMessage
@@ -98,13 +100,13 @@ export class PlatformLogs {
     const { status, attempts, attemptId, attemptAt } = delivery
     return {
       ...this.#metadata(message, delivery),
-      status,
+      ...(this.shape === 'attempts' && { status }),
       attempts: {
         total: attempts,
         latest: {
           id: attemptId,
           attemptAt,
-          status,
+          status: attemptStatus(delivery),
           operations: operationsOf(message, delivery),
           ...stagesOf(delivery),
         },
@@ -124,6 +126,10 @@ export class PlatformLogs {
     }
   }
 }
+
+/** Returns the status of the latest attempt: one that failed has failed, also while the delivery is to be repeated. */
+const attemptStatus = ({ status, problem }: Delivery): DeliveryStatus =>
+  status === 'pending' && problem !== undefined ? 'failed' : status
 
 /** Returns data model and event type; of a FHIR message, resource type and operation. */
 function namesOf({ operation }: Pick<ReceivedMessage, 'operation'>): [string, string] {

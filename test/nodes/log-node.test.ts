@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
+import { startSandbox } from '../../src/sandbox'
 import { skipSeconds } from '../lib/clock'
 import { KEY } from '../lib/durable'
 import { eventually } from '../lib/eventually'
@@ -24,10 +25,16 @@ describe('redox-log', () => {
   let statuses: Record<string, unknown[]>
   /** what the destination says of a failed delivery */
   let reason: string
+  /** number of attempts that Redox has made of each delivery */
+  let attempts: number
+  /** true if the latest attempt of a delivery has a status, but not its log, as Redox documents it */
+  let hasAttemptOnly: boolean
 
   useNodeRed()
   beforeEach(async () => {
     statuses = {}
+    attempts = 2
+    hasAttemptOnly = false
     reason = `${CANARY} (MRN 1234567) is not known here`
     server = await serve(({ path }) => {
       if (path === TOKEN_PATH) return { body: { access_token: 't', token_type: 'Bearer', expires_in: 300 } }
@@ -37,7 +44,8 @@ describe('redox-log', () => {
       if (typeof status === 'number') return { status, body: { errorDetail: CANARY } }
       const stages = { response: { code: 404, error: { message: reason } } }
       const latest = { status, attemptAt: '2026-11-28T10:00:00.000Z', failedStage: 'response', stages }
-      return { body: { meta: {}, payload: { result: { attempts: { total: 2, latest } } } } }
+      const result = { ...(!hasAttemptOnly && { status }), attempts: { total: attempts, latest } }
+      return { body: { meta: {}, payload: { result } } }
     })
   })
   afterEach(() => server.close())
@@ -171,6 +179,71 @@ describe('redox-log', () => {
       { part: `log ${IDS[0]}`, delivered: false },
       { part: `log ${IDS[1]}` },
     ])
+  })
+
+  describe('a failed attempt of a log without a status', () => {
+    beforeEach(() => {
+      hasAttemptOnly = true
+      statuses = { [IDS[0]]: ['failed'] }
+    })
+    /** Waits until the answer to a lookup was processed: the second one is made after that. */
+    const askedTwice = (): Promise<unknown> =>
+      eventually('the log is asked for again', () => asked(IDS[0]) >= 2)
+
+    it('is final when Redox has not repeated it for 150 s', async () => {
+      const flow = await start()
+      flow.node.receive(message([IDS[0]]))
+      await askedTwice()
+      assert.deepEqual([flow.caught, flow.emitted], [[], []])
+      skipSeconds(151)
+      await eventually('the failure is final', () => flow.caught.length === 1)
+      assert.equal(flow.caught[0]!['error'].code, 'REDOX_NOT_DELIVERED')
+    })
+
+    it('is followed by another attempt, which may succeed', async () => {
+      const flow = await start()
+      flow.node.receive(message([IDS[0]]))
+      await askedTwice()
+      skipSeconds(151)
+      attempts = 3
+      const before = asked(IDS[0])
+      await eventually('the log is asked for again', () => asked(IDS[0]) > before)
+      await sleep(100)
+      assert.deepEqual([flow.caught, flow.emitted], [[], []])
+      statuses = { [IDS[0]]: ['succeeded'] }
+      // The next lookup is a minute away; the redeployed node asks at once.
+      await flow.redeploy()
+      await eventually('it is delivered', () => flow.emitted.length === 1)
+    })
+
+    it('is not confirmed when the time is over before', async () => {
+      const flow = await start({ followMinutes: '0.02' })
+      const error = await flow.fail(message([IDS[0]]), 'REDOX_NOT_CONFIRMED')
+      assert.match(error.message, /log d9f5d293\S* failed, and Redox may still repeat the delivery\./)
+      assert.equal('reasons' in error.cause, false)
+    })
+
+    it('is repeated by the sandbox, and then delivered', async () => {
+      const deliveries = 'delay 0; speed 5; any 503 3x'
+      const sandbox = await startSandbox({ deliveries, logShape: 'latest' })
+      const { url, oauthKey, platform } = sandbox
+      const keys = {
+        config: {
+          ...{ clientId: oauthKey.clientId, keyId: oauthKey.keyId, organizationId: platform.organizationId },
+          ...{ platformClientId: platform.key.clientId, platformKeyId: platform.key.keyId },
+        },
+        secrets: { privateKey: oauthKey.privateKey, platformPrivateKey: platform.key.privateKey },
+      }
+      try {
+        const sender = await startFlowTo(url, { type: NOTE.type, node: NOTE.node, ...keys })
+        const sent = await sender.send({ payload: fixture('chart.png') })
+        const flow = await startFlowTo(url, { type: 'redox-log', ...keys })
+        const { redox } = (await flow.outcome({ redox: sent['redox'] })).answer!
+        assert.equal(redox.deliveries[0].attempts, 4)
+      } finally {
+        await sandbox.close()
+      }
+    })
   })
 
   it('does not guess what a status means that is not documented', async () => {

@@ -116,6 +116,32 @@ describe('candidates in the logs of Redox', () => {
     )
   })
 
+  it('are not refused as long as Redox may repeat a delivery whose latest attempt failed', async () => {
+    const { status: _status, ...log } = LOG
+    const ago = (seconds: number): string => new Date(Date.now() - 1000 * seconds).toISOString()
+    const failed = (attemptAt?: string): object => ({
+      ...log,
+      attempts: { latest: { status: 'failed', attemptAt } },
+    })
+    page = () =>
+      answer([
+        { ...failed(ago(120)), id: 'repeated' },
+        { ...failed(), id: 'timeless' },
+        { ...failed(ago(600)), id: 'over' },
+        { ...failed(ago(120)), id: 'final', status: 'failed' },
+      ])
+    const { candidates } = await findCandidates(client, NOTE, never())
+    assert.deepEqual(
+      candidates.map(({ logId, status }) => [logId, status]),
+      [
+        ['repeated', 'pending'],
+        ['timeless', 'pending'],
+        ['over', 'failed'],
+        ['final', 'failed'],
+      ],
+    )
+  })
+
   it('come with the likeliest first, and without a time if one is not known', async () => {
     const at = (seconds: number, id: string): object => ({
       ...LOG,

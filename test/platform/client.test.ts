@@ -87,9 +87,14 @@ describe('the client of the Platform API', () => {
   const cases: [name: string, reply: Reply, expected: object][] = [
     ['succeeded, older shape', older('succeeded'), { status: 'succeeded' }],
     [
-      'failed',
+      'failed, by the latest attempt alone',
       current('failed', { failedStage: 'request', stages }),
-      { status: 'failed', attempts: 2, failure },
+      { status: 'failed', attempts: 2, failure, mayBeRepeated: true },
+    ],
+    [
+      'failed, by the log and its latest attempt',
+      older('failed', { status: 'failed', stages }),
+      { status: 'failed', failure },
     ],
     [
       'failed, older shape',

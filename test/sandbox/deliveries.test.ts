@@ -343,6 +343,27 @@ describe('sandbox: Platform API', () => {
   })
 })
 
+describe('sandbox: Platform API, status of the latest attempt alone', () => {
+  support.useSandbox({
+    deliveries: 'delay 0\nspeed 10\nany 503 2x',
+    logShape: 'latest',
+  } satisfies SandboxOptions)
+
+  it('shows a failed attempt that is repeated as failed', async () => {
+    const [delivery] = await sendNote(sandbox())
+    const log = async (): Promise<Json> =>
+      (await platform(logPath(delivery!.logId)))[1]['payload'].result as Json
+    await eventually(
+      'two attempts have failed',
+      () => delivery!.attempts === 2 && delivery!.problem !== undefined,
+    )
+    const { status, attempts } = await log()
+    assert.deepEqual([status, attempts.total, attempts.latest.status], [undefined, 2, 'failed'])
+    await final(delivery!)
+    assert.equal((await log())['attempts'].latest.status, 'succeeded')
+  })
+})
+
 describe('sandbox: Platform API, older shape', () => {
   support.useSandbox({ deliveries: 'delay 0\nany refuse', logShape: 'stages' } satisfies SandboxOptions)
 
