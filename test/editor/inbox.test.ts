@@ -5,9 +5,10 @@ import type { Locator, Page } from 'playwright-core'
 import { fixture, sha256 } from '../lib/fixtures'
 import { eventually } from '../lib/eventually'
 import { InboxClient } from '../lib/inbox'
+import { checkNothingIsCut } from './accessibility'
 import { needChromium, openEditor, type Editor } from './editor'
 import { countUrls, openUrls, untilPainted } from './files'
-import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
+import { checkContrast, hideTab, inEveryLook, newsMark, showTab } from './tabs'
 
 const PDF = fixture('gingival-mass.pdf')
 const PNG = fixture('chart.png')

@@ -1,23 +1,14 @@
 /** Outbox tab on a narrow screen, by keyboard, and for a screen reader (judged by axe-core), in both themes. */
 import assert from 'node:assert/strict'
-import type { AxeResults, RunOptions } from 'axe-core'
 import type { Page } from 'playwright-core'
 import type { OutboxClient } from '../lib/outbox'
 import { reply, type ScriptedServer } from '../lib/scripted-server'
 import { skip } from '../lib/skip'
 import type { Editor } from './editor'
 import { count, details, filter, line, many, REFUSED, tab, useOutbox } from './outbox'
-import { checkEveryContrast, checkNothingIsCut, setWidth, showTab } from './tabs'
+import { checkByAxe, checkFits, NARROW } from './accessibility'
+import { checkEveryContrast, setWidth, showTab } from './tabs'
 
-declare global {
-  interface Window {
-    axe: { run(context: string, options: RunOptions): Promise<AxeResults> }
-  }
-}
-
-/** Width of a screen with two windows side by side, or of a tablet. */
-const NARROW = 768
-const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 const AGAIN = 'Send again'
 
 describe('accessibility of the outbox', function () {
@@ -39,7 +30,6 @@ describe('accessibility of the outbox', function () {
     await client.until(parked, 'parked')
     second = (await client.accept({ documentId: 'second' })).id
   })
-  afterEach(() => page.setViewportSize({ width: 1400, height: 1000 }))
 
   /** Reloads the editor in a theme, opens a message and every form and block of the tab. */
   async function openAll(theme: 'light' | 'dark'): Promise<void> {
@@ -65,16 +55,7 @@ describe('accessibility of the outbox', function () {
       })
 
       it('has no violation that axe finds', async () => {
-        await page.addScriptTag({ path: require.resolve('axe-core/axe.min.js') })
-        const { violations, passes } = await page.evaluate(
-          (values) => window.axe.run('.redox-outbox', { runOnly: { type: 'tag', values } }),
-          WCAG,
-        )
-        const told = violations.flatMap(({ id, nodes }) =>
-          nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`),
-        )
-        assert.deepEqual(told, [])
-        const checked = passes.map(({ id }) => id)
+        const checked = await checkByAxe(page, 'outbox')
         for (const rule of ['color-contrast', 'button-name', 'label', 'list', 'aria-allowed-attr'])
           assert.ok(checked.includes(rule), `${rule} was not checked: ${checked.join()}`)
       })
@@ -82,11 +63,9 @@ describe('accessibility of the outbox', function () {
       it('has readable texts everywhere', () => checkEveryContrast(tab(page)))
 
       it(`fits on a screen of ${NARROW} px`, async () => {
-        await page.setViewportSize({ width: NARROW, height: 1024 })
         for (const width of [undefined, 280, 500]) {
           if (width !== undefined) await setWidth(page, width)
-          await checkNothingIsCut(tab(page))
-          assert.deepEqual(await outOfReach(page), [])
+          await checkFits(page, 'outbox')
           await editor.screenshot(`outbox-${NARROW}-${theme}-${width ?? 'default'}`)
         }
       })
@@ -189,20 +168,4 @@ const showsFocus = (page: Page): Promise<boolean> =>
     const without = look()
     one.focus({ preventScroll: true })
     return withFocus !== without
-  })
-
-/** Controls of the tab that are cut off at the side, and the page itself if it scrolls sideways. */
-const outOfReach = (page: Page): Promise<string[]> =>
-  page.evaluate(() => {
-    const root = document.querySelector('.redox-outbox')!
-    const { left, right } = root.getBoundingClientRect()
-    const out = [...root.querySelectorAll<HTMLElement>('button, input, select, summary')]
-      .filter((one) => one.checkVisibility())
-      .filter((one) => {
-        const box = one.getBoundingClientRect()
-        return box.left < left - 1 || box.right > Math.min(right, innerWidth) + 1
-      })
-      .map((one) => one.outerHTML.slice(0, 100))
-    const { scrollWidth } = document.documentElement
-    return scrollWidth > innerWidth ? [...out, `the page: ${scrollWidth}`] : out
   })

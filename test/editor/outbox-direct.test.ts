@@ -4,9 +4,10 @@ import type { ServerResponse } from 'node:http'
 import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, flowTo, type OutboxClient } from '../lib/outbox'
 import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
+import { checkNothingIsCut } from './accessibility'
 import type { Editor } from './editor'
 import { RAW_KEY, tab, useOutbox } from './outbox'
-import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
+import { checkContrast, inEveryLook, showTab } from './tabs'
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const UNKNOWN = reply(500, {}, { 'redox-trace-id': TRACE_ID })

@@ -5,6 +5,7 @@ import { flowTo, OTHER_DESTINATION, type Json, type OutboxClient } from '../lib/
 import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
 import { NO_POSTGRES, skip } from '../lib/skip'
+import { checkNothingIsCut } from './accessibility'
 import type { Editor } from './editor'
 import {
   askToSendAgain,
@@ -22,7 +23,7 @@ import {
   tab,
   useOutbox,
 } from './outbox'
-import { checkNothingIsCut, inEveryLook, showTab } from './tabs'
+import { inEveryLook, showTab } from './tabs'
 
 describe('outbox with many messages in the editor', function () {
   this.timeout(240_000)

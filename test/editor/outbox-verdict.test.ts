@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { typed } from '../lib/client'
 import { eventually } from '../lib/eventually'
+import { checkNothingIsCut } from './accessibility'
 import { askToSendAgain, choose, details, filter, line, many, search, tab, useOutbox } from './outbox'
-import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
+import { checkContrast, inEveryLook, showTab } from './tabs'
 
 const LOG = {
   ...{ id: 'outboxlog', type: 'redox-log', z: 'outboxtab', connection: 'outboxconfig', x: 700, y: 80 },

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
+import { checkNothingIsCut } from './accessibility'
 import { needChromium, openEditor, type Editor } from './editor'
-import { checkContrast, checkNothingIsCut } from './tabs'
+import { checkContrast } from './tabs'
 
 /** Pattern for keys of the message catalogue; a key that is visible in the editor is a missing translation. */
 export const RAW_KEY = /\boutbox\.\w/

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import type { Editor } from './editor'
 import { eventually } from '../lib/eventually'
+import { checkByAxe, checkFits } from './accessibility'
 
 /** Lowest contrast between text and background for WCAG 2 level AA. */
 const CONTRAST = 4.5
@@ -27,7 +28,7 @@ export const newsMark = (page: Page, topic: string): Locator =>
   page.locator(`.redox-tab-news-${topic}:visible`)
 
 /**
- * Runs a check of a sidebar tab in every theme and width.
+ * Runs a check of a sidebar tab in every theme and width, and those for screen readers and a narrow screen.
  * @param check assertion that must hold each time, called with the tab open
  */
 export async function inEveryLook(
@@ -43,6 +44,8 @@ export async function inEveryLook(
     for (const width of [280, 400]) {
       await setWidth(editor.page, width)
       await check()
+      await checkByAxe(editor.page, topic)
+      await checkFits(editor.page, topic)
       await editor.screenshot(`${topic}-${theme}-${width}`)
     }
   }
@@ -54,16 +57,6 @@ export async function setWidth(page: Page, width: number): Promise<void> {
     sidebar.style.width = `${pixels}px`
     window.dispatchEvent(new Event('resize'))
   }, width)
-}
-
-export async function checkNothingIsCut(tab: Locator): Promise<void> {
-  const tooWide = await tab.evaluate((root) =>
-    [root, ...root.querySelectorAll('*')]
-      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
-      .filter((one) => one.clientWidth > 0 && one.tagName !== 'INPUT')
-      .map((one) => `${one.tagName}.${one.className}`),
-  )
-  assert.deepEqual(tooWide, [])
 }
 
 export async function checkContrast(tab: Locator, ...selectors: string[]): Promise<void> {
