@@ -1,8 +1,14 @@
-import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/direct-api'
+import type {
+  DirectDecisionRequest,
+  DirectMessagesResponse,
+  DirectMessageSummary,
+  DirectSummary,
+} from '../../src/shared/direct-api'
 import { button, element, icon, write } from '../tab/elements'
 import { age, time } from '../tab/formats'
 import { KeyedRows } from './keyed-rows'
-import { ask, text } from './tab'
+import { ask, may, text } from './tab'
+import { tryNowButton } from './try-now-button'
 import { destinationId, destinationName, DIRECT_ICONS, failureText, rememberNames, shortId } from './words'
 
 /** Messages of direct delivery, with one section for each connection that has such messages. */
@@ -34,15 +40,18 @@ export class DirectMessageSections {
   #section(id: string): ConnectionSection {
     const known = this.#sections.get(id)
     if (known) return known
-    const section = this.#sections.set(id, new ConnectionSection())
+    const section = this.#sections.set(id, new ConnectionSection(routeOf(id)))
     this.block.append(section.item)
     return section
   }
 }
 
+/** Returns the admin route of a connection's direct messages. */
+const routeOf = (id: string): string => `/${encodeURIComponent(id)}/direct`
+
 /** Returns undefined if the request failed, so that the other sections and the rest of the tab are still refreshed. */
 const messagesOf = ({ id }: DirectSummary): Promise<DirectMessagesResponse | undefined> =>
-  ask<DirectMessagesResponse>(`/${encodeURIComponent(id)}/direct`).catch(() => undefined)
+  ask<DirectMessagesResponse>(routeOf(id)).catch(() => undefined)
 
 class ConnectionSection {
   readonly item = element('section', 'redox-outbox-direct')
@@ -53,7 +62,7 @@ class ConnectionSection {
   readonly #more = element('p', 'redox-tab-small')
   readonly #rows = new KeyedRows<DirectMessageRow>(() => this.#items.focus())
 
-  constructor() {
+  constructor(private readonly route: string) {
     write(this.#lookUp, text('direct.lookUp'))
     write(this.#failed, text('direct.failed'))
     // Makes the list focusable, so that it can be scrolled with the keyboard.
@@ -81,7 +90,7 @@ class ConnectionSection {
     // Adds new messages at the top, the newest first.
     for (const message of [...messages].reverse()) {
       const known = this.#rows.get(message.id)
-      const row = known ?? this.#rows.set(message.id, new DirectMessageRow(message.owner))
+      const row = known ?? this.#rows.set(message.id, new DirectMessageRow(message, this.route))
       if (!known) this.#items.prepend(row.item)
       row.update(message)
     }
@@ -93,11 +102,22 @@ class DirectMessageRow {
   readonly #state = element('div', 'redox-outbox-state redox-tab-strong')
   readonly #destination = element('div')
   readonly #small = element('div', 'redox-tab-small')
+  readonly #buttons = element('div', 'redox-tab-buttons')
+  readonly #tryNow: HTMLElement
 
-  constructor(owner: string) {
-    this.item.append(this.#state, this.#destination, this.#small)
+  /** @param route admin route of the connection's direct messages */
+  constructor({ id, owner }: DirectMessageSummary, route: string) {
+    this.#tryNow = tryNowButton(text('direct.tryNow'), this.#buttons, async () => {
+      const body: DirectDecisionRequest = { action: 'try-now' }
+      await ask(`${route}/${id}`, { method: 'POST', answer: 'text', body })
+      this.#tryNow.hidden = true
+      RED.notify(text('direct.tried'), 'success')
+    })
+    this.#tryNow.title = text('direct.tryNowHint')
+    this.#buttons.append(this.#tryNow)
     if (RED.nodes.node(owner))
-      this.item.append(button(text('showNode'), () => RED.view.reveal(owner), 'search'))
+      this.#buttons.append(button(text('showNode'), () => RED.view.reveal(owner), 'search'))
+    this.item.append(this.#state, this.#destination, this.#small, this.#buttons)
   }
 
   update(message: DirectMessageSummary): void {
@@ -108,6 +128,7 @@ class DirectMessageRow {
     write(this.#destination, [operation, directDestination(destination)].filter(Boolean).join(' · '))
     this.#destination.title = isUpload(destination) ? '' : destinationId(destination)
     write(this.#small, detailsOf(message))
+    this.#tryNow.hidden = message.dueAt === undefined || !may('write')
   }
 }
 

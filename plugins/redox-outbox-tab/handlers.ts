@@ -88,6 +88,16 @@ export const HANDLERS = {
   direct: async ({ connection }: OutboxRequest): Promise<DirectMessagesResponse> =>
     directMessages(directConnections.get(connection), labelsOf(connection)),
 
+  'decide-direct': async ({ connection, id, body }: OutboxRequest): Promise<void> => {
+    parse('decide-direct', body)
+    if (!directConnections.get(connection)?.tryNow(Number(id)))
+      throw new AdminRefusal(
+        409,
+        'not_waiting',
+        'The message does not wait for its next attempt. Ask for the messages again: its state has changed.',
+      )
+  },
+
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
     const outbox = outboxOf(connection)

@@ -44,6 +44,7 @@ const SCHEMAS = {
     .refine(hasItsHours)
     .refine((decision) => decision.logId === undefined || decision.action === 'mark-delivered'),
   'look-up': z.strictObject({ reason }),
+  'decide-direct': z.strictObject({ action: z.literal('try-now') }),
   count: z.strictObject({ ...FILTER, action: z.enum(ACTIONS).optional() }),
   decisions: z
     .strictObject({
@@ -94,6 +95,7 @@ const USAGE: Record<keyof Schemas, string> = {
   index: 'Name a file by its number in the list of files, counted from 0.',
   decide: `Send application/json: { ${DECISION_FIELDS}, "logId": with mark-delivered only }${OTHER_ACCOUNT}`,
   'look-up': 'Send application/json: { "reason": up to 200 characters, on one line }.',
+  'decide-direct': 'Send application/json: { "action": "try-now" }.',
   count: `Use the parameters ${FILTERS}, and action.`,
   decisions:
     `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +

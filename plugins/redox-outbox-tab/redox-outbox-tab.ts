@@ -63,6 +63,7 @@ function addRoutes(RED: NodeAPI): void {
   const one = '/redox/outbox/:connection/messages/:id'
   routes.get('/redox/outbox', read, answered('overview'))
   routes.get('/redox/outbox/:connection/direct', read, answered('direct'))
+  routes.post('/redox/outbox/:connection/direct/:id', write, answered('decide-direct'))
   routes.get('/redox/outbox/:connection/messages', read, answered('messages'))
   routes.get('/redox/outbox/:connection/count', read, answered('count'))
   routes.get(one, read, answered('message'))

@@ -32,6 +32,8 @@ export interface Progress {
   hasLeft?: boolean
   /** of `retry`: milliseconds until the next attempt may begin */
   waitMs?: number
+  /** of `retry`: ends the wait */
+  endWait?: () => void
 }
 
 export type OnProgress = (progress: Progress) => void

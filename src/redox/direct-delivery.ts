@@ -156,9 +156,13 @@ class Retries {
   }
 
   async #wait(milliseconds: number): Promise<void> {
-    this.options.onProgress?.({ phase: 'retry', sent: 0, total: 0, waitMs: milliseconds })
-    await sleep(milliseconds, undefined, { signal: this.options.signal }).catch((stopped: unknown) => {
-      throw this.#unknown ?? stopped
+    const { onProgress, signal: stop } = this.options
+    const end = new AbortController()
+    const endWait = (): void => end.abort()
+    onProgress?.({ phase: 'retry', sent: 0, total: 0, waitMs: milliseconds, endWait })
+    const signal = stop ? AbortSignal.any([stop, end.signal]) : end.signal
+    await sleep(milliseconds, undefined, { signal }).catch((stopped: unknown) => {
+      if (stop?.aborted || !end.signal.aborted) throw this.#unknown ?? stopped
     })
   }
 }

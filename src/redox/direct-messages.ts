@@ -27,10 +27,12 @@ export interface DirectMessage {
   reason?: RedoxErrorCode
   /** while the message waits for the next attempt: when that may begin, in milliseconds since 1970 */
   dueAt?: number | undefined
+  /** while the message waits for the next attempt: ends the wait */
+  endWait?: (() => void) | undefined
 }
 
 /** Message that ended with REDOX_OUTCOME_UNKNOWN. */
-export interface UnknownMessage extends Omit<DirectMessage, 'state' | 'dueAt'> {
+export interface UnknownMessage extends Omit<DirectMessage, 'state' | 'dueAt' | 'endWait'> {
   state: 'unknown'
   /** trace id of Redox's answer, if there was one and it has the form of a generated id */
   traceId?: string | undefined
@@ -75,10 +77,22 @@ export class DirectMessages {
     this.#forgetOld()
     const [oldest] = this.#unknown.keys()
     if (oldest !== undefined && this.#unknown.size >= MAX_UNKNOWN) this.#unknown.delete(oldest)
-    const { dueAt: _dueAt, ...known } = message
+    const { dueAt: _dueAt, endWait: _endWait, ...known } = message
     const ending = { reason: code, endedAt: Date.now(), traceId: generatedId(traceId) } as const
     const unknown: UnknownMessage = { ...known, ...ending, state: 'unknown' }
     this.#unknown.set(message.id, { message: unknown, until: performance.now() + UNKNOWN_LISTED_MS })
+  }
+
+  /**
+   * Ends the wait of a message for its next attempt.
+   * @returns false if no message with this id waits for its next attempt
+   */
+  tryNow(id: number): boolean {
+    const message = this.#inFlight.get(id)
+    if (message?.endWait === undefined) return false
+    message.endWait()
+    message.endWait = message.dueAt = undefined
+    return true
   }
 
   /** Number of listed messages in each state. */

@@ -21,6 +21,11 @@ export interface DirectMessagesResponse {
   messages: DirectMessageSummary[]
 }
 
+/** Body of `POST redox/outbox/:connection/direct/:id`: ends the wait of a message for its next attempt. */
+export interface DirectDecisionRequest {
+  action: 'try-now'
+}
+
 /** Message of direct delivery. Contains no patient data. */
 export interface DirectMessageSummary {
   /** id of the message, which is valid until Node-RED stops */

@@ -60,7 +60,10 @@ describe('direct messages in the outbox tab', function () {
     assert.equal(await node.count(), 0, 'the editor shows another flow')
     await rowWith('Outcome unknown').getByRole('button', { name: 'Show node' }).click()
     await node.waitFor()
-    assert.equal(await section().getByRole('button').count(), 3)
+    // None of them waits for its next attempt.
+    const buttons = section().getByRole('button').filter({ visible: true })
+    const names = (await buttons.allInnerTexts()).map((name) => name.trim())
+    assert.deepEqual(names, ['Show node', 'Show node', 'Show node'])
 
     // When the connection is removed, its messages disappear from the tab after the last request has ended.
     await client.deployFlows([])
@@ -87,6 +90,14 @@ describe('direct messages in the outbox tab', function () {
     await checkNothingIsCut(tab(page))
     await editor.reload()
     await showTab(page, 'outbox')
+    await editor.screenshot('outbox-direct-waiting')
+    redox.script('send')
+    const tryNow = rowWith('Waiting').getByRole('button', { name: 'Try now' })
+    assert.match((await tryNow.getAttribute('title'))!, /counts towards Maximum attempts/)
+    await tryNow.click()
+    await page.getByText('The message is tried now.').waitFor()
+    await rowWith('Waiting').waitFor({ state: 'detached' })
+    assert.equal(await rowWith('Outcome unknown').getByRole('button', { name: 'Try now' }).isVisible(), false)
   })
 
   it('are shown for each connection, also while those of another cannot be loaded', async () => {

@@ -85,6 +85,21 @@ describe('direct messages in the outbox', function () {
     assert.ok(seconds >= 20 && seconds < 30, `due after ${seconds} s`)
     // The number of messages with unknown outcome is kept after a deploy.
     assert.equal((await summaries())[0]?.['counts'].unknown, 1)
+    const tryNow = async (id: unknown, body: object = { action: 'try-now' }): Promise<number> =>
+      (await client.post(`redox/outbox/outboxconfig/direct/${id as string}`, body)).status
+    const { id } = waiting as Json
+    assert.deepEqual([await tryNow('x'), await tryNow(id, { action: 'resend' })], [409, 400])
+    let answer = (): void => undefined
+    redox.script('send', (response) => void (answer = () => response.writeHead(200).end('{}')))
+    const before = redox.of('send').length
+    assert.deepEqual([await tryNow(id), await tryNow(id)], [204, 409])
+    await eventually('it is sent', () => redox.of('send').length > before)
+    assert.ok(Date.now() < Date.parse(dueAt as string), 'it was sent when it was due')
+    const messages = (await client.get('direct'))['messages'] as Json[]
+    const sent = messages.find((one) => one['id'] === id)
+    assert.deepEqual([sent?.['state'], sent?.['dueAt']], ['sending', undefined])
+    assert.equal(await tryNow(id), 409)
+    answer()
     await client.deployFlows([])
     await eventually('they are forgotten', async () => (await summaries()).length === 0)
   })

@@ -154,10 +154,11 @@ export class InFlightMessage {
     if (this.#isStoppingUnsent) this.stopUnsent()
   }
 
-  #listProgress({ waitMs }: Progress): void {
+  #listProgress({ waitMs, endWait }: Progress): void {
     if (!this.#direct) return
     this.#direct.state = this.#isSending ? 'sending' : 'waiting'
     this.#direct.dueAt = waitMs === undefined ? undefined : Date.now() + waitMs
+    this.#direct.endWait = endWait
   }
 
   /** Stops the message when Node-RED ends, but not while Redox may have received part of a request. */
