@@ -5,6 +5,7 @@ import { unlessAborted } from '../abort'
 import { RedoxError } from '../errors'
 import { textBody, type RequestBody } from '../transport/body'
 import { Http, HttpFault, type HttpAnswer, type HttpOptions } from '../transport/http'
+import { PLATFORM_QUOTA } from '../redox/settings'
 import { LocalRateLimiter, type RequestLog } from '../transport/rate-limiter'
 import { backoff } from '../transport/retry'
 import { classifyFailure } from '../transport/outcomes'
@@ -23,12 +24,6 @@ export interface PlatformSettings {
   /** network settings; the answer timeout is that of the Platform API */
   http: HttpOptions
 }
-
-/**
- * Maximum number of requests to the Platform API in any five minutes. The limit is separate from that of the sends, and
- * small, because Redox counts the requests of both together (docs/redox-api.md#rates-and-times).
- */
-export const PLATFORM_QUOTA = 500
 
 /** Part of the limit that followed logs may use. The rest is left for lookups that a person waits for. */
 const FOLLOWING_QUOTA = 400

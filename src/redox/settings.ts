@@ -75,6 +75,12 @@ export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, r
  */
 export const REDOX_QUOTA = 7500
 
+/**
+ * Maximum number of requests of a connection to the Platform API in any five minutes. The limit is separate from that of
+ * the sends, and small, because Redox counts the requests of both together.
+ */
+export const PLATFORM_QUOTA = 500
+
 export const DEFAULT_SLOTS: SemaphoreLimits = { concurrency: 8, waitingBytes: 256_000_000 }
 
 /**

@@ -133,6 +133,9 @@ describe('requests per five minutes', () => {
     assert.equal(limitOf({ perFiveMinutes: '', delivery: 'direct' }), 0)
     assert.equal(limitOf({ delivery: 'durable' }), 7500)
     assert.equal(limitOf({ perFiveMinutes: ' ', delivery: 'durable' }), 7500)
+    // Lookups with a user-level key have a limit of 500, and Redox counts both together.
+    assert.equal(limitOf({ platformClientId: 'user', delivery: 'durable' }), 7000)
+    assert.equal(limitOf({ platformClientId: 'user', perFiveMinutes: '7500', delivery: 'durable' }), 7500)
     for (const delivery of ['direct', 'durable']) {
       assert.equal(limitOf({ perFiveMinutes: '0', delivery }), 0)
       assert.equal(limitOf({ perFiveMinutes: 0, delivery }), 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { PLATFORM_QUOTA, PlatformClient, type PlatformSettings } from '../../src/platform/client'
-import { DEFAULT_HTTP } from '../../src/redox/settings'
+import { PlatformClient, type PlatformSettings } from '../../src/platform/client'
+import { DEFAULT_HTTP, PLATFORM_QUOTA } from '../../src/redox/settings'
 import type { RequestLog } from '../../src/transport/rate-limiter'
 import {
   failing,

@@ -13,6 +13,7 @@ import {
   DEFAULT_HTTP,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
+  PLATFORM_QUOTA,
   REDOX_QUOTA,
   hostsFor,
   referenceOrigins,
@@ -294,7 +295,7 @@ function settingsOf(
     perFiveMinutes: countOrNoneIn(
       config,
       'perFiveMinutes',
-      choiceIn(config, 'delivery') === 'durable' ? REDOX_QUOTA : 0,
+      choiceIn(config, 'delivery') === 'durable' ? durableQuota(config) : 0,
     ),
   }
 }
@@ -328,6 +329,10 @@ function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hos
     audience: config.audience?.trim() || tokenUrl,
   }
 }
+
+/** Number of requests in five minutes that the lookups of a user-level key leave of Redox's limit. */
+const durableQuota = ({ platformClientId = '' }: ConnectionConfig): number =>
+  platformClientId.trim() === '' ? REDOX_QUOTA : REDOX_QUOTA - PLATFORM_QUOTA
 
 /** Returns the settings for the Platform API; undefined if no part of a user-level key is set. */
 function platformSettingsOf(
