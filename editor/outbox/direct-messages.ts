@@ -104,19 +104,20 @@ class DirectMessageRow {
   readonly #small = element('div', 'redox-tab-small')
   readonly #buttons = element('div', 'redox-tab-buttons')
   readonly #tryNow: HTMLElement
+  readonly #showNode: HTMLElement
 
   /** @param route admin route of the connection's direct messages */
   constructor({ id, owner }: DirectMessageSummary, route: string) {
     this.#tryNow = tryNowButton(text('direct.tryNow'), this.#buttons, async () => {
       const body: DirectDecisionRequest = { action: 'try-now' }
       await ask(`${route}/${id}`, { method: 'POST', answer: 'text', body })
-      this.#tryNow.hidden = true
+      this.#hideTryNow()
       RED.notify(text('direct.tried'), 'success')
     })
     this.#tryNow.title = text('direct.tryNowHint')
+    this.#showNode = button(text('showNode'), () => RED.view.reveal(owner), 'search')
     this.#buttons.append(this.#tryNow)
-    if (RED.nodes.node(owner))
-      this.#buttons.append(button(text('showNode'), () => RED.view.reveal(owner), 'search'))
+    if (RED.nodes.node(owner)) this.#buttons.append(this.#showNode)
     this.item.append(this.#state, this.#destination, this.#small, this.#buttons)
   }
 
@@ -125,10 +126,21 @@ class DirectMessageRow {
     const shown = text(`direct.state.${state}`)
     if (this.#state.textContent !== shown)
       this.#state.replaceChildren(icon(DIRECT_ICONS[state]), element('span', '', shown))
-    write(this.#destination, [operation, directDestination(destination)].filter(Boolean).join(' · '))
+    const what = [operation, directDestination(destination)].filter(Boolean).join(' · ')
+    write(this.#destination, what)
+    this.#tryNow.setAttribute('aria-label', `${text('direct.tryNow')}: ${what}`)
+    this.#showNode.setAttribute('aria-label', `${text('showNode')}: ${what}`)
     this.#destination.title = isUpload(destination) ? '' : destinationId(destination)
     write(this.#small, detailsOf(message))
-    this.#tryNow.hidden = message.dueAt === undefined || !may('write')
+    if (!message.canTryNow || !may('write')) this.#hideTryNow()
+    else this.#tryNow.hidden = false
+  }
+
+  /** Hides the button. The keyboard goes on from the row if the button has the focus. */
+  #hideTryNow(): void {
+    const hadFocus = document.activeElement === this.#tryNow
+    this.#tryNow.hidden = true
+    if (hadFocus) (this.#showNode.isConnected ? this.#showNode : this.item.closest('ul'))?.focus()
   }
 }
 

@@ -40,5 +40,7 @@ const endOf = ({ endedAt, traceId }: UnknownMessage): Partial<DirectMessageSumma
   ...(traceId !== undefined && { traceId }),
 })
 
-const dueTimeOf = ({ dueAt }: DirectMessage): Partial<DirectMessageSummary> =>
-  dueAt === undefined ? {} : { dueAt: iso(dueAt) }
+const dueTimeOf = ({ dueAt, endWait }: DirectMessage): Partial<DirectMessageSummary> => ({
+  ...(dueAt !== undefined && { dueAt: iso(dueAt) }),
+  ...(endWait && { canTryNow: true }),
+})

@@ -19,21 +19,17 @@ export interface DeliveryLog {
   status: LogStatus
   /** number of attempts that Redox has made */
   attempts?: number
+  /** id of the latest attempt */
+  attemptId?: string
   /** time of the latest attempt, as Redox gives it */
   attemptAt?: string
   failure?: DeliveryFailure
   /**
    * true for a `failed` that only the latest attempt has. Redox does not document whether it still repeats such a
-   * delivery, so the failure is final only when no attempt has followed for {@link LONGEST_REPEAT_MS}.
+   * delivery, so the failure is final only when no attempt has followed for some time (`repeats.ts`).
    */
   mayBeRepeated?: true
 }
-
-/**
- * Time after which Redox does not repeat a failed attempt any more, in milliseconds: its longest pause between two
- * attempts is 120 s (docs/redox-api.md#retries-by-redox), and the attempt itself takes time, too.
- */
-export const LONGEST_REPEAT_MS = 150_000
 
 /** Delivery that a search found, with its metadata. */
 export interface FoundLog extends DeliveryLog {
@@ -59,6 +55,7 @@ const word = lenient(z.string().regex(/^[a-z][A-Za-z]{0,39}$/))
 const code = lenient(z.coerce.string().regex(/^\d{1,4}$/))
 const stage = lenient(z.object({ code, error: lenient(z.object({ message: text })) }))
 const latest = z.object({
+  id: text,
   attemptAt: text,
   status: z.unknown().optional(),
   failedStage: word,
@@ -127,7 +124,7 @@ function deliveryOf({ id, status, attempts: made }: Log): DeliveryLog {
   return {
     status: found,
     ...(mayBeRepeated && { mayBeRepeated }),
-    ...present({ id, attempts: total, attemptAt: last?.attemptAt }),
+    ...present({ id, attempts: total, attemptId: last?.id, attemptAt: last?.attemptAt }),
     ...(Object.keys(failure).length > 0 && { failure }),
   }
 }

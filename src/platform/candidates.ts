@@ -4,8 +4,9 @@
  */
 import type { LogCandidate, LogTrait } from '../shared/outbox-api'
 import type { LogStatus } from '../shared/values'
-import { LONGEST_REPEAT_MS, type FoundLog } from './answers'
+import type { FoundLog } from './answers'
 import type { PlatformClient, SearchCriteria } from './client'
+import { CLOCK_MARGIN_MS, mayBeRepeated } from './repeats'
 
 /** Facts of a message by which its logs are searched. */
 export interface SoughtMessage {
@@ -32,11 +33,6 @@ export interface FoundCandidates {
   isComplete: boolean
 }
 
-/**
- * Margin before and after an attempt, in milliseconds. Redox refuses tokens of clocks that are 10 s wrong
- * (docs/redox-api.md#oauth-api-key), so the rest is for a late log.
- */
-const MARGIN_MS = 120_000
 const PAGE_SIZE = 50
 /** Maximum number of pages, so that a search uses little of the rate limit. */
 const MAX_PAGES = 6
@@ -50,11 +46,13 @@ export async function findCandidates(
   message: SoughtMessage,
   signal: AbortSignal,
 ): Promise<FoundCandidates> {
-  const since = new Date(message.since - MARGIN_MS)
-  const till = new Date(message.till + MARGIN_MS)
+  const since = new Date(message.since - CLOCK_MARGIN_MS)
+  const till = new Date(message.till + CLOCK_MARGIN_MS)
   const criteria = { createdAfter: since, createdBefore: till, ...knownCriteria(message) }
+  const readAt = Date.now()
   const { logs, isComplete } = await searched(client, criteria, signal)
-  const candidates = logs.filter((log) => isUsable(log, since, till)).map((log) => candidateOf(log, message))
+  const usable = logs.filter((log) => isUsable(log, since, till))
+  const candidates = usable.map((log) => ({ ...candidateOf(log, message), status: statusOf(log, readAt) }))
   return { since, till, candidates: candidates.sort(byLikelihood), isComplete }
 }
 
@@ -104,13 +102,13 @@ function isUsable({ id, createdAt }: FoundLog, since: Date, till: Date): boolean
   return ID.test(id) && !(at < since.getTime() || at > till.getTime())
 }
 
-function candidateOf(log: FoundLog, message: SoughtMessage): LogCandidate {
+function candidateOf(log: FoundLog, message: SoughtMessage): Omit<LogCandidate, 'status'> {
   const { id: logId, destinationId = '' } = log
   const createdAt = Date.parse(log.createdAt ?? '')
   const { requestedAt } = message
   const operation = operationOf(log)
   return {
-    ...{ logId, status: statusOf(log) },
+    logId,
     ...(!Number.isNaN(createdAt) && { createdAt: new Date(createdAt).toISOString() }),
     ...(requestedAt !== undefined &&
       !Number.isNaN(createdAt) && { secondsAfter: Math.round((createdAt - requestedAt) / 1000) }),
@@ -121,10 +119,8 @@ function candidateOf(log: FoundLog, message: SoughtMessage): LogCandidate {
 }
 
 /** Returns the status of a log: `pending` while Redox may repeat its failed attempt. */
-function statusOf({ status, attemptAt = '', mayBeRepeated }: FoundLog): LogStatus {
-  const isOver = Date.parse(attemptAt) + LONGEST_REPEAT_MS + MARGIN_MS < Date.now()
-  return mayBeRepeated && !isOver ? 'pending' : status
-}
+const statusOf = (log: FoundLog, readAt: number): LogStatus =>
+  mayBeRepeated(log, readAt) ? 'pending' : log.status
 
 function operationOf({ dataModel = '', eventType = '' }: FoundLog): string | undefined {
   if (!NAME.test(dataModel)) return undefined

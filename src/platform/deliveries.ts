@@ -20,7 +20,7 @@ export function deliveriesOf(logs: FollowedLog[], message: unknown): Delivered[]
   const bad = logs.filter(({ log }) => log?.status === 'failed' || log?.status === 'filtered')
   if (bad.length > 0) throw notDelivered(logs, bad, message)
   return logs.map(({ id, log }) => {
-    if (log?.status !== 'succeeded') throw notConfirmed(logs)
+    if (log?.status !== 'succeeded') throw notConfirmed(logs, message)
     const { attempts, attemptAt } = log
     return {
       ...{ logId: id, status: log.status },
@@ -36,27 +36,34 @@ function notDelivered(logs: FollowedLog[], bad: FollowedLog[], message: unknown)
     const where = [stage && `stage ${stage}`, code && `code ${code}`].filter(Boolean).join(', ')
     return `log ${id} ${log?.status}${where && ` (${where})`}`
   })
-  const reasons = bad.flatMap(({ log }) => log?.failure?.reason ?? [])
-  const [stage] = bad.flatMap(({ log }) => log?.failure?.stage ?? [])
   return new RedoxError(
     'REDOX_NOT_DELIVERED',
     `Not delivered: ${[...told, ...openLogs(logs)].join('; ')}. Redox had accepted the message. Look at the reason (error.cause.reasons) and at ` +
       'the log in the Redox dashboard, then correct the message or the destination.',
     {
       ...partsOf(logs),
-      ...(stage !== undefined && { stage }),
-      ...(reasons.length > 0 && { reasons: redactedReasons(reasons, valuesOf(message)).map(hideNumbers) }),
+      ...failureOf(bad, message),
     },
   )
 }
 
+/** Returns the first stage, and the reasons without values of the message. */
+function failureOf(logs: FollowedLog[], message: unknown): Pick<RedoxError['cause'], 'stage' | 'reasons'> {
+  const reasons = logs.flatMap(({ log }) => log?.failure?.reason ?? [])
+  const [stage] = logs.flatMap(({ log }) => log?.failure?.stage ?? [])
+  return {
+    ...(stage !== undefined && { stage }),
+    ...(reasons.length > 0 && { reasons: redactedReasons(reasons, valuesOf(message)).map(hideNumbers) }),
+  }
+}
+
 /** Error for logs that are not final, or have a status that is not known. */
-function notConfirmed(logs: FollowedLog[]): RedoxError {
+function notConfirmed(logs: FollowedLog[], message: unknown): RedoxError {
   return new RedoxError(
     'REDOX_NOT_CONFIRMED',
     `Not confirmed: ${openLogs(logs).join('; ')}. The message may still be delivered. Look at the log in the Redox dashboard before ` +
       'you send it again.',
-    partsOf(logs),
+    { ...partsOf(logs), ...failureOf(logs, message) },
   )
 }
 

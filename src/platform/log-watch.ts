@@ -1,6 +1,7 @@
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import { WINDOW_MS } from '../transport/rate-limiter'
-import { LONGEST_REPEAT_MS, type DeliveryLog } from './answers'
+import type { DeliveryLog } from './answers'
+import { attemptOf, LONGEST_REPEAT_MS, mayBeRepeated } from './repeats'
 
 /** Last known state of one log id when its following ends. */
 export interface FollowedLog {
@@ -140,8 +141,10 @@ export class LogWatch {
     log.isAsked = true
     this.#lookups++
     const { id } = log.known
+    const asked = { at: performance.now(), wallTime: Date.now() }
     try {
-      this.#answered(log, await this.client.followedLog(id))
+      const answer = await this.client.followedLog(id)
+      this.#answered(log, answer && unlessRepeated(log, answer, asked))
     } catch (error) {
       this.#failed(log, error)
     }
@@ -150,8 +153,7 @@ export class LogWatch {
     this.#wakeAt(performance.now())
   }
 
-  #answered(log: WatchedLog, answer: DeliveryLog | undefined): void {
-    const found = answer ? unlessRepeated(log, answer) : log.known.log
+  #answered(log: WatchedLog, found = log.known.log): void {
     log.known = { id: log.known.id, lookup: 'answered', ...(found && { log: found }) }
     if (found === undefined || found.status === 'pending') return this.#postpone(log)
     log.isFinal = true
@@ -181,18 +183,31 @@ export class LogWatch {
     const age = now - Math.max(...followers.map(({ since }) => since))
     const pause = Math.max(shortest, Math.min(Math.max(age, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS))
     // The last lookup is made when the time of a message is over, and one as soon as a failure is final.
-    const ends = [...followers, ...(log.failed ? [log.failed] : [])]
-      .map(({ until }) => until)
-      .filter((until) => until > now)
-    log.due = Math.min(now + pause, ...ends)
+    const ends = followers.map(({ until }) => until).filter((until) => until > now)
+    const final = Math.max(log.failed?.until ?? Infinity, now + shortest)
+    log.due = Math.min(now + pause, final, ...ends)
   }
 }
 
-/** Returns the log; with the status `pending` as long as Redox may repeat its failed attempt. */
-function unlessRepeated(log: WatchedLog, answer: DeliveryLog): DeliveryLog {
-  if (!answer.mayBeRepeated) return answer
-  const attempt = `${answer.attempts} ${answer.attemptAt}`
-  const now = performance.now()
-  if (log.failed?.attempt !== attempt) log.failed = { attempt, until: now + LONGEST_REPEAT_MS }
-  return now < log.failed.until ? { ...answer, status: 'pending' } : answer
+/**
+ * Returns the log; with the status `pending` as long as Redox may repeat its failed attempt.
+ * @param asked when the log was asked for: in ms of the monotonic clock, and in ms since 1970
+ */
+function unlessRepeated(
+  log: WatchedLog,
+  answer: DeliveryLog,
+  asked: { at: number; wallTime: number },
+): DeliveryLog {
+  if (!mayBeRepeated(answer, asked.wallTime)) {
+    delete log.failed
+    return answer
+  }
+  const attempt = attemptOf(answer)
+  if (log.failed?.attempt !== attempt) {
+    // If Redox says nothing of the attempt, it cannot be told from another one.
+    const until = attempt === '' ? Infinity : performance.now() + LONGEST_REPEAT_MS
+    log.failed = { attempt, until }
+  }
+  // The answer may be late: it says how the delivery was when the log was asked for.
+  return asked.at >= log.failed.until ? answer : { ...answer, status: 'pending' }
 }

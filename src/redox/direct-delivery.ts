@@ -111,7 +111,7 @@ class Retries {
           this.options.onFailure?.(error.code)
         const wait = this.#waitAfter(error)
         if (error instanceof RedoxError) this.client.activity.retried(error.code)
-        await this.#wait(wait)
+        await this.#wait(wait, error)
       }
     }
   }
@@ -155,14 +155,17 @@ class Retries {
     return count
   }
 
-  async #wait(milliseconds: number): Promise<void> {
+  async #wait(milliseconds: number, after: unknown): Promise<void> {
     const { onProgress, signal: stop } = this.options
+    // After a 429, all requests wait for the rate limiter, so an earlier attempt would wait there.
+    const canEnd = !(after instanceof RedoxError && after.code === 'REDOX_RATE_LIMITED')
     const end = new AbortController()
     const endWait = (): void => end.abort()
-    onProgress?.({ phase: 'retry', sent: 0, total: 0, waitMs: milliseconds, endWait })
+    onProgress?.({ phase: 'retry', sent: 0, total: 0, waitMs: milliseconds, ...(canEnd && { endWait }) })
     const signal = stop ? AbortSignal.any([stop, end.signal]) : end.signal
     await sleep(milliseconds, undefined, { signal }).catch((stopped: unknown) => {
       if (stop?.aborted || !end.signal.aborted) throw this.#unknown ?? stopped
     })
+    onProgress?.({ phase: 'wait', sent: 0, total: 0 })
   }
 }

@@ -100,7 +100,7 @@ export class PlatformLogs {
     const { status, attempts, attemptId, attemptAt } = delivery
     return {
       ...this.#metadata(message, delivery),
-      ...(this.shape === 'attempts' && { status }),
+      ...(this.shape !== 'latest' && { status }),
       attempts: {
         total: attempts,
         latest: {

@@ -46,6 +46,8 @@ export interface DirectMessageSummary {
   acceptedAt: string
   /** of a message that waits for its next attempt: time from which that may begin */
   dueAt?: string
+  /** true if the wait of the message for its next attempt can be ended */
+  canTryNow?: true
   /** of a message whose outcome is unknown */
   endedAt?: string
   /** of a message whose outcome is unknown: trace id of Redox's answer */

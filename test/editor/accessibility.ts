@@ -37,9 +37,12 @@ export async function checkByAxe(page: Page, topic: string): Promise<string[]> {
 export async function checkFits(page: Page, topic: string): Promise<void> {
   const { width, height } = page.viewportSize()!
   await page.setViewportSize({ width: NARROW, height: 1024 })
-  await checkNothingIsCut(page.locator(`.redox-${topic}`))
-  assert.deepEqual(await outOfReach(page, topic), [])
-  await page.setViewportSize({ width, height })
+  try {
+    await checkNothingIsCut(page.locator(`.redox-${topic}`))
+    assert.deepEqual(await outOfReach(page, topic), [])
+  } finally {
+    await page.setViewportSize({ width, height })
+  }
 }
 
 export async function checkNothingIsCut(tab: Locator): Promise<void> {

@@ -13,7 +13,7 @@ const LOG = {
 }
 
 describe('verdicts in the outbox of the editor', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const opened = useOutbox()
   let sandbox: Sandbox
 

@@ -74,6 +74,7 @@ const ROUTES: Route[] = [
   { method: 'DELETE', path: '/redox/inbox', place: () => 'redox/inbox', good: 204, allowed: ['admin', 'inboxWriter'] },
   { method: 'GET', path: '/redox/outbox', place: () => 'redox/outbox', good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/direct', place: () => `${OUTBOX}/direct`, good: 200, allowed: OUTBOX_READERS },
+  { method: 'POST', path: '/redox/outbox/:connection/direct/:id', place: () => `${OUTBOX}/direct/1`, body: { action: 'try-now' }, good: 409, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages', place: () => `${OUTBOX}/messages`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${accepted}`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },

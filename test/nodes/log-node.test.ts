@@ -27,6 +27,8 @@ describe('redox-log', () => {
   let reason: string
   /** number of attempts that Redox has made of each delivery */
   let attempts: number
+  /** time of the latest attempt */
+  let attemptAt: string
   /** true if the latest attempt of a delivery has a status, but not its log, as Redox documents it */
   let hasAttemptOnly: boolean
 
@@ -34,6 +36,7 @@ describe('redox-log', () => {
   beforeEach(async () => {
     statuses = {}
     attempts = 2
+    attemptAt = '2026-11-28T10:00:00.000Z'
     hasAttemptOnly = false
     reason = `${CANARY} (MRN 1234567) is not known here`
     server = await serve(({ path }) => {
@@ -42,8 +45,10 @@ describe('redox-log', () => {
       const status = left.length > 1 ? left.shift() : left[0]
       if (status === undefined) return { status: 404, body: {} }
       if (typeof status === 'number') return { status, body: { errorDetail: CANARY } }
+      if (typeof status === 'object')
+        return { body: { payload: { result: { attempts: { latest: { status: 'failed' } } } } } }
       const stages = { response: { code: 404, error: { message: reason } } }
-      const latest = { status, attemptAt: '2026-11-28T10:00:00.000Z', failedStage: 'response', stages }
+      const latest = { status, attemptAt, failedStage: 'response', stages }
       const result = { ...(!hasAttemptOnly && { status }), attempts: { total: attempts, latest } }
       return { body: { meta: {}, payload: { result } } }
     })
@@ -184,9 +189,10 @@ describe('redox-log', () => {
   describe('a failed attempt of a log without a status', () => {
     beforeEach(() => {
       hasAttemptOnly = true
+      attemptAt = new Date().toISOString()
       statuses = { [IDS[0]]: ['failed'] }
     })
-    /** Waits until the answer to a lookup was processed: the second one is made after that. */
+    /** Waits until the answer to the first lookup was processed: the second one is made after that. */
     const askedTwice = (): Promise<unknown> =>
       eventually('the log is asked for again', () => asked(IDS[0]) >= 2)
 
@@ -216,11 +222,27 @@ describe('redox-log', () => {
       await eventually('it is delivered', () => flow.emitted.length === 1)
     })
 
+    it('is final at once if it was made long ago', async () => {
+      attemptAt = new Date(Date.now() - 271_000).toISOString()
+      await (await start()).fail(message([IDS[0]]), 'REDOX_NOT_DELIVERED')
+    })
+
+    it('is not final if it cannot be told from another attempt', async () => {
+      // An attempt without a number, an ID and a time.
+      statuses = { [IDS[0]]: [{}] }
+      const flow = await start({ followMinutes: '5' })
+      flow.node.receive(message([IDS[0]]))
+      await askedTwice()
+      skipSeconds(301)
+      await eventually('the time is over', () => flow.caught.length === 1)
+      assert.equal(flow.caught[0]!['error'].code, 'REDOX_NOT_CONFIRMED')
+    })
+
     it('is not confirmed when the time is over before', async () => {
       const flow = await start({ followMinutes: '0.02' })
       const error = await flow.fail(message([IDS[0]]), 'REDOX_NOT_CONFIRMED')
       assert.match(error.message, /log d9f5d293\S* failed, and Redox may still repeat the delivery\./)
-      assert.equal('reasons' in error.cause, false)
+      assert.deepEqual([error.cause.stage, error.cause.reasons?.length], ['response', 1])
     })
 
     it('is repeated by the sandbox, and then delivered', async () => {

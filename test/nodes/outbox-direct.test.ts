@@ -79,8 +79,9 @@ describe('direct messages in the outbox', function () {
       waiting = messages.find(({ state, dueAt }) => state === 'waiting' && dueAt)
       return waiting !== undefined
     })
-    const { attempts, reason, environment, dueAt } = waiting as Json
+    const { attempts, reason, environment, dueAt, canTryNow } = waiting as Json
     assert.deepEqual([attempts, reason, environment], [1, 'REDOX_UNAVAILABLE', 'Development'])
+    assert.equal(canTryNow, true)
     const seconds = (Date.parse(dueAt as string) - pressedAt) / 1000
     assert.ok(seconds >= 20 && seconds < 30, `due after ${seconds} s`)
     // The number of messages with unknown outcome is kept after a deploy.
@@ -100,6 +101,16 @@ describe('direct messages in the outbox', function () {
     assert.deepEqual([sent?.['state'], sent?.['dueAt']], ['sending', undefined])
     assert.equal(await tryNow(id), 409)
     answer()
+
+    // After a 429, the whole connection waits.
+    redox.script('send', reply(429, {}, { 'retry-after': '20' }))
+    await client.press({ documentId: 'doc-5' })
+    await eventually('it waits after a 429', async () => {
+      const [newest] = (await client.get('direct'))['messages'] as Json[]
+      waiting = newest
+      return newest?.['reason'] === 'REDOX_RATE_LIMITED' && newest['dueAt'] !== undefined
+    })
+    assert.deepEqual([waiting?.['canTryNow'], await tryNow(waiting?.['id'])], [undefined, 409])
     await client.deployFlows([])
     await eventually('they are forgotten', async () => (await summaries()).length === 0)
   })

@@ -345,7 +345,7 @@ describe('sandbox: Platform API', () => {
 
 describe('sandbox: Platform API, status of the latest attempt alone', () => {
   support.useSandbox({
-    deliveries: 'delay 0\nspeed 10\nany 503 2x',
+    deliveries: 'delay 0\nspeed 1\nany 503 2x',
     logShape: 'latest',
   } satisfies SandboxOptions)
 
