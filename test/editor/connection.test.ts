@@ -383,7 +383,7 @@ async function test({ page }: Editor, says: string | RegExp, at?: string): Promi
   await form(page).locator('.redox-test').click()
   await result
     .getByText(says, { exact: true })
-    .waitFor({ timeout: 10_000 })
+    .waitFor()
     .catch(() => undefined)
   const text = await result.innerText()
   if (typeof says === 'string') assert.equal(text, says)

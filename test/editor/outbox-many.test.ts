@@ -50,7 +50,7 @@ describe('outbox with many messages in the editor', function () {
     })
     for (let number = 1; number <= 60; number++) await client.press({ documentId: `many-${number}` })
     await filter(page, 'Waiting').click()
-    await tab(page).getByText('Waiting 61').waitFor({ timeout: 30_000 })
+    await tab(page).getByText('Waiting 61').waitFor()
     await count(page, 50)
     await tab(page).getByRole('button', { name: 'More' }).click()
     await count(page, 61)
