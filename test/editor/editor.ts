@@ -151,7 +151,7 @@ async function reload(
  * The palette appears before the flows are loaded. Until then, the editor has no nodes whose dialogs a test can open, and
  * it then switches to the first tab of its sidebar.
  */
-async function untilLoaded(page: Page): Promise<void> {
+export async function untilLoaded(page: Page): Promise<void> {
   await page.locator('.red-ui-palette-node').first().waitFor()
   await page.waitForFunction(() => RED.nodes.originalFlow() !== undefined)
 }

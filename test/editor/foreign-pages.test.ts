@@ -12,7 +12,7 @@ import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
 import { OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient } from '../lib/outbox'
 import { startReverseProxy, type ReverseProxy } from '../lib/reverse-proxy'
 import { reply, ScriptedServer } from '../lib/scripted-server'
-import { launchChromium, needChromium } from './editor'
+import { launchChromium, needChromium, untilLoaded } from './editor'
 import { showTab } from './tabs'
 
 // Host names that do not look local: over http, a browser sends fewer headers to them than to 127.0.0.1 or localhost.
@@ -84,6 +84,7 @@ describe('pages of other origins', function () {
 
   const open = async (url: string): Promise<Page> => {
     const page = await browser.newPage()
+    page.setDefaultTimeout(60_000)
     await page.goto(url)
     return page
   }
@@ -170,7 +171,7 @@ describe('pages of other origins', function () {
 
     const openOutbox = async (address: string): Promise<void> => {
       page = await open(address)
-      await page.locator('.red-ui-palette-node').first().waitFor()
+      await untilLoaded(page)
       await showTab(page, 'outbox')
     }
     const parkAnother = async (documentId: string): Promise<string> => {
@@ -225,7 +226,7 @@ describe('pages of other origins', function () {
       const named = await startNodeRed({ uiPort, redox: { allowedOrigins: [address] } })
       try {
         page = await open(`${address}/`)
-        await page.locator('.red-ui-palette-node').first().waitFor()
+        await untilLoaded(page)
         const made = await askIn(page, 'redox/key-pair', post({}))
         assert.equal(made !== 'nothing' && made.status, 200)
         await page.goto(`http://evil.example:${foreignPort()}/`)

@@ -1,9 +1,8 @@
 /** Messages of direct delivery in the outbox tab, in a browser with a real Node-RED. */
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
 import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, flowTo, type OutboxClient } from '../lib/outbox'
-import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
+import { heldBack, reply, reset, type ScriptedServer } from '../lib/scripted-server'
 import { checkNothingIsCut } from './accessibility'
 import type { Editor } from './editor'
 import { RAW_KEY, tab, useOutbox } from './outbox'
@@ -35,8 +34,8 @@ describe('direct messages in the outbox tab', function () {
     await page.getByText('No connection uses durable delivery').waitFor()
     assert.equal(await section().count(), 0)
 
-    let held: ServerResponse | undefined
-    redox.script('send', UNKNOWN, (response) => void (held = response))
+    const { held, answer } = heldBack()
+    redox.script('send', UNKNOWN, held)
     await client.press({ documentId: 'doc-1' })
     await rowWith('Outcome unknown').waitFor()
     await section().getByText('look the message up in Redox’s logs before you send it again').waitFor()
@@ -67,7 +66,7 @@ describe('direct messages in the outbox tab', function () {
 
     // When the connection is removed, its messages disappear from the tab after the last request has ended.
     await client.deployFlows([])
-    held?.destroy()
+    answer()
     await section().waitFor({ state: 'detached' })
   })
 

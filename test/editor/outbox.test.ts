@@ -4,8 +4,7 @@ import type { Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
 import { sizedFile } from '../lib/fixtures'
 import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, type OutboxClient } from '../lib/outbox'
-import type { Reply } from '../lib/redox'
-import { reply, type ScriptedServer } from '../lib/scripted-server'
+import { heldBack, reply, type ScriptedServer } from '../lib/scripted-server'
 import type { Editor } from './editor'
 import {
   askToSendAgain,
@@ -420,10 +419,7 @@ describe('outbox in the editor', function () {
   })
 
   it('keeps an open message listed until it is closed, also in another state and in a search by code', async () => {
-    let answer = (): void => undefined
-    const held: Reply = (response) => {
-      answer = () => void response.writeHead(400).end('{}')
-    }
+    const { held, answer } = heldBack(400)
     // The second attempt begins when the row is open. A row that is not open leaves the list as soon as it is sent.
     redox.script('send', reply(503, {}, { 'retry-after': '100' }), held)
     const { id } = await client.accept({ documentId: 'doc-kept' })
@@ -434,7 +430,7 @@ describe('outbox in the editor', function () {
     await line(page, id).getByText('Sending').waitFor()
     assert.equal(await filter(page, 'Waiting').getAttribute('aria-pressed'), 'true')
     assert.ok(await details(page).isVisible())
-    answer()
+    answer({})
     await client.until(id, 'parked')
     await line(page, id).getByText('Parked').waitFor()
     await line(page, id).click()

@@ -27,6 +27,26 @@ export const cutShort: Reply = (response) => {
   response.write('{"Meta":{', () => response.destroy())
 }
 
+/** Log ID in the answers of the scripted server to Data Model messages. */
+const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
+
+/**
+ * Reply that is sent when the test calls `answer`, also if the call comes before the request: a message is in the state
+ * `sending` before its request arrives here.
+ */
+export function heldBack(status = 200): { answer: (body?: object) => void; held: Reply } {
+  let answer!: (body?: object) => void
+  const told = new Promise<object | undefined>((resolve) => (answer = resolve))
+  return {
+    answer,
+    held: async (response) => {
+      const body = (await told) ?? { Meta: { Logs: [{ ID: LOG_ID }] } }
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(body))
+    },
+  }
+}
+
 export class ScriptedServer extends EventEmitter {
   /** number of messages that wait for their HTTP responses now, and the highest number so far */
   busy = 0
@@ -99,8 +119,7 @@ export class ScriptedServer extends EventEmitter {
     if (purpose === 'token') return reply(200, { access_token: `token-${++this.#tokens}`, expires_in: 300 })
     const file = `${this.url}/files/${this.requests.length}`
     if (purpose === 'upload') return reply(201, { URI: file }, { location: file })
-    if (path === '/endpoint')
-      return reply(200, { Meta: { Logs: [{ ID: 'd9f5d293-7110-461e-a875-3beb089e79f3' }] } })
+    if (path === '/endpoint') return reply(200, { Meta: { Logs: [{ ID: LOG_ID }] } })
     const location = `${this.url}/DiagnosticReport/1/_history/1`
     return reply(200, { resourceType: 'Bundle', entry: [{ response: { status: '201 Created', location } }] })
   }

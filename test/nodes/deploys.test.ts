@@ -16,7 +16,7 @@ import { InFlightMessage } from '../../nodes/lib/node/in-flight-message'
 import { RedoxError } from '../../src/errors'
 import { fixturePath } from '../lib/fixtures'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
-import { reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+import { heldBack, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import { ALL_NODES, fileMessage, NOTE, PHOTO, purposeOf, startTo } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
 
@@ -32,20 +32,6 @@ function useServer(): void {
   afterEach(() => server.close())
 }
 
-/** Response of the scripted server that is sent when the test calls `reply`. */
-function heldBack(): { reply: (answer?: object) => void; held: Parameters<ScriptedServer['script']>[1] } {
-  let go!: (answer?: object) => void
-  const told = new Promise<object | undefined>((resolve) => (go = resolve))
-  return {
-    reply: go,
-    held: async (response) => {
-      const answer = (await told) ?? { Meta: { Logs: [{ ID: LOG_ID }] } }
-      response.writeHead(200, { 'content-type': 'application/json' })
-      response.end(JSON.stringify(answer))
-    },
-  }
-}
-
 const ids = (messages: Message[]): string[] => messages.map(({ _msgid }) => _msgid as string)
 const codes = (flow: Flow): string[] => flow.caught.map(({ error }) => error.code)
 
@@ -58,8 +44,6 @@ const DEPLOYS: [title: string, type: 'full' | 'flows' | 'nodes', changes: Change
   ['a deploy that rewires', 'flows', { node: { wires: [['emitted'], []] } }],
 ]
 
-const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
-
 describe('a deploy', () => {
   // The server is closed before Node-RED, which ends requests that a failed test has left open.
   useServer()
@@ -68,14 +52,14 @@ describe('a deploy', () => {
   for (const [title, type, changes] of DEPLOYS) {
     for (const inSubflow of [false, true]) {
       it(`${title}${inSubflow ? ', in a subflow' : ''}: 64 messages in flight, none lost, none doubled`, async () => {
-        const { held, reply: answerNow } = heldBack()
+        const { held, answer } = heldBack()
         server.script('send', ...Array.from({ length: 8 }, () => held), reply(200, { Meta: { Logs: [] } }))
         const flow = await startTo(server, NOTE, {}, {}, { inSubflow })
         const outcomes = Array.from({ length: IN_FLIGHT }, () => flow.outcome(photo()))
         await server.until('send', 8)
         const first = server.of('send').length
         await flow.redeploy(type, changes)
-        answerNow()
+        answer()
         await Promise.all(outcomes)
         assert.equal(first, 8)
         assert.equal(server.of('send').length, IN_FLIGHT)
@@ -98,7 +82,7 @@ describe('a deploy', () => {
     })
 
   it('keeps the number of simultaneous sends within the limit, however often the flows are deployed', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
     const outcomes = Array.from({ length: 8 }, () => flow.outcome(photo()))
@@ -106,7 +90,7 @@ describe('a deploy', () => {
     for (let deploy = 0; deploy < 3; deploy++) await flow.redeploy('full', {})
     await pause(200)
     assert.equal(server.of('send').length, 2)
-    answerNow()
+    answer()
     await Promise.all(outcomes)
     assert.equal(server.busiest, 2)
     assert.equal(server.of('send').length, 8)
@@ -131,14 +115,14 @@ describe('a deploy', () => {
 
   for (const node of ALL_NODES) {
     it(`of ${node.type} (${node.api}): the new node emits the answer with the message's properties`, async () => {
-      const { held, reply: answerNow } = heldBack()
+      const { held, answer } = heldBack()
       const purpose = purposeOf(node)
       server.script(purpose, held)
       const flow = await startTo(server, node, { way: 'embed' })
       const sent = flow.send(photo())
       await server.until(purpose, 1)
       await flow.redeploy()
-      answerNow(purpose === 'upload' ? { URI: `${server.url}/files/1` } : undefined)
+      answer(purpose === 'upload' ? { URI: `${server.url}/files/1` } : undefined)
       const { redox } = await sent
       assert.deepEqual([redox.attempts, server.of(purpose).length], [1, 1])
       await flow.showsStatus((text) => text.startsWith('200'))
@@ -146,36 +130,36 @@ describe('a deploy', () => {
   }
 
   it('sends a later failure to the new Catch node', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE)
     const failed = flow.fail(photo(), 'REDOX_REJECTED')
     await server.until('send', 1)
     await flow.redeploy('full', {})
-    answerNow({ Meta: { Errors: [{ Text: 'no' }] } })
+    answer({ Meta: { Errors: [{ Text: 'no' }] } })
     await failed
   })
 
   it('repeated 20 times while a message is in flight: the message is sent once and answered once', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE)
     const sent = flow.send(photo())
     await server.until('send', 1)
     for (let deploy = 0; deploy < 20; deploy++) await flow.redeploy(deploy % 2 === 0 ? 'full' : 'nodes')
-    answerNow()
+    answer()
     await sent
     assert.equal(server.of('send').length, 1)
   })
 
   it('gives waiting messages the new settings', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held, reply(200, { Meta: {} }))
     const flow = await startTo(server, NOTE, { documentType: 'Before' }, { sendsAtOnce: '1' })
     const both = [flow.send(photo()), flow.send(photo())]
     await server.until('send', 1)
     await flow.redeploy('nodes', { node: { documentType: 'After' } })
-    answerNow()
+    answer()
     await Promise.all(both)
     const types = server.of('send').map(({ body }) => JSON.parse(body.toString()).Note.DocumentType as string)
     assert.deepEqual(types, ['Before', 'After'])
@@ -195,18 +179,13 @@ describe('a deploy', () => {
 
   it('gives retries of messages in flight the new settings', async () => {
     const other = await ScriptedServer.start()
-    let fail = (): void => undefined
-    const failed = new Promise<void>((resolve) => (fail = resolve))
-    server.script('send', async (response) => {
-      await failed
-      response.writeHead(503)
-      response.end()
-    })
+    const { held, answer } = heldBack(503)
+    server.script('send', held)
     const flow = await startTo(server, NOTE, {}, { attempts: '5', retryFor: '120' })
     const sent = flow.send(photo())
     await server.until('send', 1)
     await flow.redeploy('nodes', { config: { apiBase: other.url } })
-    fail()
+    answer({})
     await sent
     assert.deepEqual([server.of('send').length, other.of('send').length], [1, 1])
     await other.close()
@@ -225,7 +204,7 @@ describe('a deploy', () => {
   })
 
   it('does not wait for messages in flight', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE)
     const sent = flow.send(photo())
@@ -233,7 +212,7 @@ describe('a deploy', () => {
     const began = Date.now()
     await flow.redeploy('full', {})
     assert.ok(Date.now() - began < 2000)
-    answerNow()
+    answer()
     await sent
   })
 
@@ -250,7 +229,7 @@ describe('a deploy', () => {
     ['disabled', { d: true }],
   ] as const) {
     it(`with a node that is ${how} writes a log line for each message of the node`, async () => {
-      const { held, reply: answerNow } = heldBack()
+      const { held, answer } = heldBack()
       server.script('send', held, reset)
       const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
       flow.node.receive({ ...photo(), _msgid: 'delivered' })
@@ -258,7 +237,7 @@ describe('a deploy', () => {
       for (const id of ['lost', 'waiting']) flow.node.receive({ ...photo(), _msgid: id })
       await server.until('send', 2)
       await flow.redeploy('full', { node: change })
-      answerNow()
+      answer()
       await server.untilIdle()
       await pause(50)
       const lines = logged().filter((line) => line.startsWith(`${NOTE.type} node: the message`))
@@ -302,14 +281,14 @@ describe('stopped flows', () => {
   useNodeRed()
 
   it('wait for requests in flight, log the results, and emit them after the next start', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '1' })
     const both = [flow.outcome(photo()), flow.outcome(photo())]
     await server.until('send', 1)
     const stopped = flow.stop()
     await pause(100)
-    answerNow()
+    answer()
     await stopped
     const lines = logged().filter((line) => line.includes('the message message-'))
     assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log ID [0-9a-f-]{36}\)/)
@@ -401,7 +380,7 @@ describe('Node-RED on SIGTERM', () => {
   }
 
   it('waits for the answer to a request', async () => {
-    const { held, reply: answerNow } = heldBack()
+    const { held, answer } = heldBack()
     server.script('send', held)
     const nodeRed = await withMessages(2)
     await server.until('send', 1)
@@ -411,7 +390,7 @@ describe('Node-RED on SIGTERM', () => {
     const ended = nodeRed.stop()
     await eventually('it stops', () => stops() > before)
     await pause(200)
-    answerNow()
+    answer()
     await ended
     assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log ID [0-9a-f-]{36}\)/)
     assert.match(nodeRed.log(), /the message \w+ was not sent yet \(REDOX_ABORTED\)/)

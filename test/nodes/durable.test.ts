@@ -9,7 +9,7 @@ import helper from 'node-red-node-test-helper'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { sizedFile } from '../lib/fixtures'
 import { logged, type Flow, type Message, type Settings } from '../lib/flow'
-import { cutShort, reply, reset, ScriptedServer } from '../lib/scripted-server'
+import { cutShort, heldBack, reply, reset, ScriptedServer } from '../lib/scripted-server'
 import {
   DESTINATION,
   fileMessage,
@@ -37,17 +37,13 @@ describe('durable delivery', () => {
   useDurable()
   for (const node of SEND_NODES) {
     it(`${node.type}: done() is called at acceptance, the answer emitted at delivery`, async () => {
-      let goOn!: () => void
-      const told = new Promise<void>((resolve) => (goOn = resolve))
-      server.script('send', DOWN, async (response) => {
-        await told
-        response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
-      })
+      const { held, answer: answerNow } = heldBack()
+      server.script('send', DOWN, held)
       const flow = await startDurable(node, {}, { way: 'embed' })
       const { id, answer, error } = await flow.outcome(fileMessage())
       assert.deepEqual([answer, error], [undefined, undefined])
       await flow.showsStatus((text) => text.startsWith('stored '))
-      goOn()
+      answerNow()
       await eventually('no answer', () => flow.emitted.length === 1)
       const [{ payload, statusCode, redox, ...rest }] = flow.emitted as [Message]
       const { payload: _payload, ...sent } = fileMessage()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { eventually } from '../lib/eventually'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { DESTINATION, FILE_NAME, flowTo, OUTBOX_PATIENT, OutboxClient, type Json } from '../lib/outbox'
-import { reply, ScriptedServer, silence } from '../lib/scripted-server'
+import { heldBack, reply, ScriptedServer, silence } from '../lib/scripted-server'
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 
@@ -90,8 +90,8 @@ describe('direct messages in the outbox', function () {
       (await client.post(`redox/outbox/outboxconfig/direct/${id as string}`, body)).status
     const { id } = waiting as Json
     assert.deepEqual([await tryNow('x'), await tryNow(id, { action: 'resend' })], [409, 400])
-    let answer = (): void => undefined
-    redox.script('send', (response) => void (answer = () => response.writeHead(200).end('{}')))
+    const { held, answer } = heldBack()
+    redox.script('send', held)
     const before = redox.of('send').length
     assert.deepEqual([await tryNow(id), await tryNow(id)], [204, 409])
     await eventually('it is sent', () => redox.of('send').length > before)
