@@ -1,4 +1,5 @@
 import type { ConnectionSummary, OverviewResponse } from '../../src/shared/outbox-api'
+import { RequestError } from '../tab/request'
 import { ask, may, tab } from './tab'
 
 /**
@@ -7,10 +8,16 @@ import { ask, may, tab } from './tab'
  */
 export class AttentionMark {
   #isShown = false
+  /** false: no request has been answered since the editor was opened or connected again, or a store is still opening */
+  #isKnown = false
   #news = 0
 
-  get isShown(): boolean {
-    return this.#isShown
+  /**
+   * true: a request may change the dot. Events show it, but nothing tells the editor that the messages were handled in
+   * another one, or that a store has opened.
+   */
+  get mayChange(): boolean {
+    return this.#isShown || !this.#isKnown
   }
 
   /** Number of events about such messages that the editor has received. */
@@ -30,7 +37,11 @@ export class AttentionMark {
    */
   update(connections: ConnectionSummary[], asked = this.#news): void {
     // A response that was requested before the last event does not contain the message of that event.
-    if (asked === this.#news) this.#show(connections.some(needsAttention))
+    if (asked !== this.#news) return
+    const isNeeded = connections.some(needsAttention)
+    // A store that is opening has no counts yet.
+    this.#isKnown = isNeeded || !connections.some(({ isOpening }) => isOpening)
+    if (this.#isKnown) this.#show(isNeeded)
   }
 
   async look(): Promise<void> {
@@ -38,8 +49,9 @@ export class AttentionMark {
     const asked = this.#news
     try {
       this.update((await ask<OverviewResponse>('')).connections, asked)
-    } catch {
+    } catch (failure) {
       // After a failed request, the dot stays unchanged until a request succeeds again.
+      this.#isKnown = failure instanceof RequestError && failure.isForbidden
     }
   }
 

@@ -125,12 +125,13 @@ export class OutboxView {
       onNews: () => this.#mark.heard(),
       onShown: (isVisible) => (this.#isVisible = isVisible),
     })
+    // The editor loads its plugins while it connects to the runtime, so the first event may be over already.
+    void this.#mark.look()
     RED.comms.on('connect', () => void this.#mark.look())
     setInterval(() => {
       if (document.hidden) return
       this.#refresh()
-      // The messages may have been handled in another editor.
-      if (this.#mark.isShown && !this.#isVisible) void this.#mark.look()
+      if (this.#mark.mayChange && !this.#isVisible) void this.#mark.look()
     }, REFRESH_MS)
   }
 

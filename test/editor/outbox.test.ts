@@ -317,8 +317,18 @@ describe('outbox in the editor', function () {
     await filter(page, 'Parked').click()
     await line(page, id).waitFor()
     assert.ok(await dot.isVisible(), 'it is still parked')
-    // An editor that is opened later shows the dot on the tab's icon at once.
+    // An editor that is opened later shows the dot, too: also if it is connected to the runtime before it has loaded the
+    // tab, if a request fails, and if the store is still opening.
+    const connected = page.waitForEvent('websocket').then((socket) => socket.waitForEvent('framesent'))
+    await page.route('**/redox-outbox.js', async (route) => {
+      await connected
+      await route.continue()
+    })
+    const opening = { connections: [{ id: 'outboxconfig', name: 'Hospital', isOpening: true }], direct: [] }
+    const first = [{ status: 503 }, { json: { ...opening, stranded: [] } }]
+    await page.route('**/redox/outbox', (route) => route.fulfill(first.shift()), { times: first.length })
     await editor.reload()
+    await page.unroute('**/redox-outbox.js')
     await hideTab(page, 'outbox')
     await dot.waitFor()
     const arrow = page.locator('#red-ui-sidebar .red-ui-tab-link-button-menu')
