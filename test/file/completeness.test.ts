@@ -114,13 +114,11 @@ describe('head and tail of a file', () => {
   }
 
   it('are the only parts of a file on disk that are read before the file is sent', async () => {
-    // The file is sparse: it uses no disk space, but reading all of it would take seconds.
+    // The file is sparse: it uses no disk space, but reading all of it would take longer than a test may.
     const file = path.join(folder, 'large.pdf')
     writeFileSync(file, '%PDF-1.7')
-    truncateSync(file, 20_000_000_000)
-    const began = Date.now()
+    truncateSync(file, 1_000_000_000_000)
     const { cutShort } = await takePath(file, HINTS, [folder])
     assert.match(cutShort!, cut('PDF'))
-    assert.ok(Date.now() - began < 500)
   })
 })

@@ -254,11 +254,11 @@ describe('any answer', () => {
       JSON.stringify({ Meta: { Errors: Array.from({ length: 20_000 }, (_, index) => `bad ${index}`) } }),
     ],
   ] as const) {
-    it(`is read within 5 s, whatever its length: ${what}`, () => {
+    it(`is read soon, whatever its length: ${what}`, () => {
       script = { send: { status: 400, headers: [], body: Buffer.from(body) } }
       const many = Array.from({ length: 3000 }, (_, index) => `value ${index}`)
       return assertSettled(deliver({ ...BUNDLE, body: { ...BUNDLE.body, many } }))
-    }).timeout(5000)
+    })
   }
 
   it('to a note of 10 MB is read soon, and its error quotes nothing of the note', async () => {

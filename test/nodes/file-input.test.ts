@@ -431,7 +431,7 @@ describe('file on this machine', () => {
     flow.node.receive(fileMessage('late.pdf'))
     const began = Date.now()
     await helper.unload()
-    assert.ok(Date.now() - began < 5000)
+    assert.ok(Date.now() - began < 10_000, 'it waited until Node-RED gave up')
   })
 
   it('is embedded and uploaded with its own name', async () => {

@@ -7,7 +7,7 @@ import { eventually } from '../lib/eventually'
 import { assertNoPatient, startFlow, type Flow, type Message, type Settings } from '../lib/flow'
 import { command, outbox, outboxNode, outboxNodeId } from '../lib/outbox-node'
 import { redeployOutboxNode, startWithOutboxNode } from '../lib/outbox-node'
-import { reply, silence } from '../lib/scripted-server'
+import { reply, reset } from '../lib/scripted-server'
 import { DESTINATION, fileMessage, NOTE } from '../lib/send-nodes'
 import { accept } from '../queue/messages'
 
@@ -29,14 +29,14 @@ async function twoParked(flow: Flow): Promise<[refused: string, unknown: string]
   server.script('send', REFUSED)
   await flow.outcome(fileMessage())
   await until('parked', 1)
-  server.script('send', silence)
+  server.script('send', reset)
   await flow.outcome(fileMessage())
   await until('parked', 2)
   server.script('send')
   const ids = (await outbox().store.find({ state: 'parked', limit: 9 })).map(({ id }) => id)
   return [ids[0]!, ids[1]!]
 }
-const UNORDERED = { storeOrder: 'none', answerTimeout: '0.3' }
+const UNORDERED = { storeOrder: 'none' }
 
 describe('redox-outbox: commands', () => {
   useDurable()

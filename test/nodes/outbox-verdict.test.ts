@@ -151,7 +151,7 @@ describe('verdicts in the outbox', function () {
     })
 
   it('shows what was not confirmed in time', async () => {
-    await deploy('delay 600', { followMinutes: '0.02' })
+    await deploy('delay 600', { followMinutes: '0.05' })
     const { id } = await accept()
     const { verdict } = await judged(id, 'REDOX_NOT_CONFIRMED')
     assert.equal((verdict as { logs: Json[] }).logs[0]!['status'], 'pending')

@@ -85,11 +85,9 @@ describe('outcomes of a send, row by row', () => {
       response.once('close', () => clearInterval(dripping))
     }
     outcomes.script = () => drip
-    const began = Date.now()
     const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', () => send())
     assert.equal(cause.fault, 'LATE_ANSWER')
     await failing('REDOX_UNAVAILABLE', () => upload())
-    assert.ok(Date.now() - began < 4000)
   })
 
   it('unknown: has the sha256 of the embedded file also when the file was not read to its end', async () => {
@@ -122,12 +120,10 @@ describe('outcomes of a send, row by row', () => {
         throw new Error('gone')
       },
     }
-    const began = Date.now()
     const sending = () =>
       deliverDirect(outcomes.connection.client, outcomes.note(DESTINATIONS, hangs), { signal: never() })
     const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', sending)
     assert.equal(cause.sha256, undefined)
-    assert.ok(Date.now() - began < 5000)
   })
 
   it("unknown: has the names of the Bundle's resources, and no id of a patient", async () => {

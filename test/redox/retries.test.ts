@@ -177,9 +177,8 @@ describe('rate limiter', () => {
   it('lets no message wait beyond the time for retries', async () => {
     const pace = new LocalRateLimiter(1)
     assert.equal(await pace.acquire(never()), 0)
-    const began = Date.now()
-    assert.ok((await pace.acquire(never(), performance.now() + 1000)) > 299_000)
-    assert.ok(Date.now() - began < 500)
+    // If it waited, it would wait longer than a test may.
+    assert.ok((await pace.acquire(never(), performance.now() + 120_000)) > 280_000)
   })
 
   it('delays all requests during a pause', async () => {
@@ -249,7 +248,7 @@ describe('retries', function () {
     await server.close()
   })
   const connect = (config: ConnectionConfig = {}): void =>
-    void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 0.3, ...config }))
+    void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 2, ...config }))
   const deliver = (onProgress: OnProgress = () => undefined) =>
     deliverDirect(connection.client, message, { signal: never(), onProgress })
   const counted = (): Record<RequestKind, number> => {
@@ -418,11 +417,10 @@ describe('retries', function () {
   })
 
   it('end before the deadline passes', async () => {
-    connect({ attempts: 100, retryFor: 1 })
-    fails.send = Array.from({ length: 100 }, () => ({ status: 503, headers: { 'retry-after': '2' } }))
-    const began = Date.now()
+    // If it waited for the deadline or for Retry-After, it would wait longer than a test may.
+    connect({ attempts: 100, retryFor: 120 })
+    fails.send = Array.from({ length: 100 }, () => ({ status: 503, headers: { 'retry-after': '200' } }))
     const error = await failing('REDOX_UNAVAILABLE', deliver)
-    assert.ok(Date.now() - began < 1500)
     assert.equal(error.cause.attempts, 1)
   })
 
@@ -443,14 +441,12 @@ describe('retries', function () {
   })
 
   it('do not wait for a pause beyond the time for retries: REDOX_RATE_LIMITED at once, nothing is sent', async () => {
-    connect({ retryFor: 2 })
+    connect({ retryFor: 120 })
     fails.upload = [{ status: 429, headers: { 'retry-after': '3600' } }]
     await failing('REDOX_RATE_LIMITED', deliver)
-    const began = Date.now()
-    const error = await failing('REDOX_RATE_LIMITED', deliver, /(29\d|300) s/)
+    const error = await failing('REDOX_RATE_LIMITED', deliver, /(2[89]\d|300) s/)
     // The wait is never longer than the period for which Redox counts requests (300 s), even if Retry-After is longer.
-    assert.ok(error.cause.retryAfterSeconds! > 290)
-    assert.ok(Date.now() - began < 500)
+    assert.ok(error.cause.retryAfterSeconds! > 280)
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })
   })
 

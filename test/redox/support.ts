@@ -61,7 +61,7 @@ export class Outcomes {
   async open(): Promise<void> {
     this.script = () => status(200, { Meta: { Logs: [{ ID: LOG_ID }] } })
     this.server = await serve(withToken(({ path }) => this.script(path)))
-    this.connection = connectTo(this.server.url, { answerTimeout: 0.5 })
+    this.connection = connectTo(this.server.url, { answerTimeout: 2 })
   }
 
   async close(): Promise<void> {
