@@ -1,6 +1,7 @@
 /** Outbox tab on a narrow screen, by keyboard, and for a screen reader (judged by axe-core), in both themes. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
+import { eventually } from '../lib/eventually'
 import type { OutboxClient } from '../lib/outbox'
 import { reply, type ScriptedServer } from '../lib/scripted-server'
 import { skip } from '../lib/skip'
@@ -99,7 +100,10 @@ describe('accessibility of the outbox', function () {
       await page.locator('#red-ui-notifications[aria-live=polite]').getByText('will be sent again').waitFor()
       // The open row stays, and has the focus, so the next key is not lost.
       await line(page, parked).getByText('Delivered').waitFor()
-      assert.ok(await line(page, parked).evaluate((row) => row === document.activeElement))
+      // The details, whose button had the focus, are loaded after the line.
+      await eventually('the row has the focus', () =>
+        line(page, parked).evaluate((row) => row === document.activeElement),
+      )
       await page.keyboard.press('Enter')
       await line(page, parked).waitFor({ state: 'detached' })
       // The row is gone. The focus is where the row was.
