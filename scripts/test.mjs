@@ -38,13 +38,20 @@ const EDITOR = [
   ['dialogs', 'durable', 'new-nodes', 'outbox-many'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'outbox-direct', 'preview', 'looks'],
-  ['outbox-accessibility', 'outbox-documents', 'outbox-look-up', 'outbox-try-now', 'outbox-verdict'],
+  [
+    'outbox-accessibility',
+    'outbox-documents',
+    'outbox-focus',
+    'outbox-look-up',
+    'outbox-try-now',
+    'outbox-verdict',
+  ],
 ]
 // Browser tests that are repeated with other editor versions. The remaining files test the inside of a dialog, which is
 // this package's own code and the same in every editor.
 const DIFFERS = [
   ['dialogs', 'durable', 'new-nodes'],
-  ['inbox', 'examples', 'outbox-accessibility'],
+  ['inbox', 'examples', 'outbox-accessibility', 'outbox-focus'],
   ['outbox', 'outbox-many', 'looks'],
 ]
 const forgotten = testsIn('editor').filter((file) => !EDITOR.flat().map(editorFile).includes(file))

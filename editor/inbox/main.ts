@@ -36,6 +36,9 @@ class InboxTab {
     this.#count.setAttribute('role', 'status')
     header.append(this.#count, this.#clear)
     this.#openToAll.hidden = true
+    // The list can have the focus of its last row.
+    this.#items.tabIndex = -1
+    this.#items.setAttribute('aria-label', text('name'))
     this.#scroll.append(this.#openToAll, this.#faults.block, this.#notices.place, this.#items)
     this.content.append(header, this.#scroll)
     this.#refresh = tab.keepFresh<InboxNews>({

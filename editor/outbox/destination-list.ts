@@ -10,13 +10,12 @@ interface DestinationListOptions {
   onPause: (request: PauseRequest | TryNowRequest) => Promise<void>
   /** shows the message with the given id */
   onShow: (id: string) => void
-  onFocusLost: () => void
 }
 
 export class DestinationList {
   readonly #items = element('ul', 'redox-outbox-destination-list')
   readonly #folded: Folded
-  readonly #rows: KeyedRows<DestinationRow>
+  readonly #rows = new KeyedRows<DestinationRow>()
   readonly #forAll = element('div')
 
   constructor(private readonly options: DestinationListOptions) {
@@ -24,7 +23,6 @@ export class DestinationList {
       tryNowButton(text('destination.tryAllNow'), this.#forAll, () => options.onPause({ action: 'try-now' })),
     )
     this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#forAll, this.#items)
-    this.#rows = new KeyedRows(options.onFocusLost)
     this.block.open = true
     // Makes the list focusable, so that it can be scrolled with the keyboard.
     this.#items.tabIndex = 0

@@ -14,7 +14,7 @@ import { destinationId, destinationName, DIRECT_ICONS, failureText, rememberName
 /** Messages of direct delivery, with one section for each connection that has such messages. */
 export class DirectMessageSections {
   readonly block = element('div')
-  readonly #sections = new KeyedRows<ConnectionSection>(() => undefined)
+  readonly #sections = new KeyedRows<ConnectionSection>()
 
   constructor() {
     this.block.hidden = true
@@ -60,7 +60,7 @@ class ConnectionSection {
   readonly #failed = element('p', 'redox-outbox-direct-hint')
   readonly #items = element('ul', 'redox-outbox-direct-list')
   readonly #more = element('p', 'redox-tab-small')
-  readonly #rows = new KeyedRows<DirectMessageRow>(() => this.#items.focus())
+  readonly #rows = new KeyedRows<DirectMessageRow>()
 
   constructor(private readonly route: string) {
     write(this.#lookUp, text('direct.lookUp'))
@@ -111,7 +111,7 @@ class DirectMessageRow {
     this.#tryNow = tryNowButton(text('direct.tryNow'), this.#buttons, async () => {
       const body: DirectDecisionRequest = { action: 'try-now' }
       await ask(`${route}/${id}`, { method: 'POST', answer: 'text', body })
-      this.#hideTryNow()
+      this.#tryNow.hidden = true
       RED.notify(text('direct.tried'), 'success')
     })
     this.#tryNow.title = text('direct.tryNowHint')
@@ -132,15 +132,7 @@ class DirectMessageRow {
     this.#showNode.setAttribute('aria-label', `${text('showNode')}: ${what}`)
     this.#destination.title = isUpload(destination) ? '' : destinationId(destination)
     write(this.#small, detailsOf(message))
-    if (!message.canTryNow || !may('write')) this.#hideTryNow()
-    else this.#tryNow.hidden = false
-  }
-
-  /** Hides the button. The keyboard goes on from the row if the button has the focus. */
-  #hideTryNow(): void {
-    const hadFocus = document.activeElement === this.#tryNow
-    this.#tryNow.hidden = true
-    if (hadFocus) (this.#showNode.isConnected ? this.#showNode : this.item.closest('ul'))?.focus()
+    this.#tryNow.hidden = !message.canTryNow || !may('write')
   }
 }
 

@@ -2,9 +2,6 @@
 export class KeyedRows<Row extends { item: HTMLElement; close?(): void }> {
   readonly #rows = new Map<string, Row>()
 
-  /** @param onFocusLost called before the row that has the focus is removed */
-  constructor(private readonly onFocusLost: () => void) {}
-
   get keys(): string[] {
     return [...this.#rows.keys()]
   }
@@ -21,12 +18,9 @@ export class KeyedRows<Row extends { item: HTMLElement; close?(): void }> {
   /** Removes the rows whose keys are not in the list. */
   keep(keys: string[]): void {
     for (const [key, row] of this.#rows) {
-      const { item } = row
       if (keys.includes(key)) continue
-      // The focus is moved first, because it would be lost together with the removed row.
-      if (item.contains(document.activeElement)) this.onFocusLost()
       row.close?.()
-      item.remove()
+      row.item.remove()
       this.#rows.delete(key)
     }
   }

@@ -31,9 +31,10 @@ export class MessageList {
   #toOpen: string[] = []
   /** id of the message whose row gets the focus when the list is shown next, if the focus is still at the list */
   #toFocus: string | undefined
-  readonly #rows = new KeyedRows<MessageRow>(() => this.focus())
+  readonly #rows = new KeyedRows<MessageRow>()
 
   constructor(private readonly options: MessageListOptions) {
+    // The list can have the focus of a row that is removed.
     this.#items.tabIndex = -1
     this.#items.setAttribute('aria-label', text('messages'))
     this.#empty.place.setAttribute('role', 'status')
@@ -74,6 +75,7 @@ export class MessageList {
   show({ messages, kept, pages, isMore, emptyNotice }: MessagePages): void {
     this.#rows.keep([...messages, ...kept].map(({ id }) => id))
     for (const message of kept) this.#rows.get(message.id)?.update(message)
+    const lastShown = this.#items.lastElementChild
     const keptItems = new Set<Element>(kept.flatMap(({ id }) => this.#rows.get(id)?.item ?? []))
     let before: HTMLElement | undefined
     for (const message of messages) {
@@ -86,7 +88,10 @@ export class MessageList {
       before = item
     }
     this.#empty.tell(messages.length + kept.length === 0 ? emptyNotice : undefined)
+    const hadFocus = this.#more.contains(document.activeElement)
     this.#more.hidden = !isMore || pages >= MAX_PAGES
+    // The user reads on at the first message that was added.
+    if (hadFocus && this.#more.hidden) lastShown?.nextElementSibling?.querySelector('button')?.focus()
     this.#openWanted()
   }
 

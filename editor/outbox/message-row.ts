@@ -149,7 +149,6 @@ export class MessageRow {
       this.#details = { ...details, decision: old.decision }
       return
     }
-    if (place.contains(document.activeElement)) this.#row.line.focus()
     const decision = this.#decisionBlock(whole)
     this.#details = { ...details, decision }
     // The buttons are placed below the reason of the state, and above the details that are rarely needed.

@@ -24,6 +24,9 @@ export class StrandedStores {
     private readonly receiver: () => ConnectionSummary | undefined,
     private readonly onDecided: (action: StrandedAction) => void,
   ) {
+    // The list can have the focus of a button that it replaces.
+    this.#items.tabIndex = -1
+    this.#items.setAttribute('aria-label', text('stranded.title'))
     this.block.append(element('h4', '', text('stranded.title')), this.#items)
     this.update([])
   }

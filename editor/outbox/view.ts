@@ -111,7 +111,6 @@ export class OutboxView {
       this.#want({ destination: destination === this.#wanted.destination ? '' : destination }),
     onPause: (request) => this.#pause(request),
     onShow: (id) => this.#showSubject({ search: id }),
-    onFocusLost: () => this.#messages.focus(),
   })
   readonly #refresh: () => void
 

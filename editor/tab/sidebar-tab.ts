@@ -1,4 +1,5 @@
 import { element, icon } from './elements'
+import { keepFocus } from './focus'
 import { request, type RequestOptions } from './request'
 
 export interface Row {
@@ -221,6 +222,7 @@ export class SidebarTab {
       document.getElementById('red-ui-notifications')?.setAttribute('aria-live', 'polite')
       const content = make()
       content.classList.add('redox-tab', `redox-${this.topic}`)
+      keepFocus(content)
       // The arrow stops its clicks, so they are heard before it; its menu is there afterwards.
       const markMenu = (): void => this.mark(this.#badge)
       const hear = ({ target }: Event): void => {

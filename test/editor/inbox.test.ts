@@ -302,6 +302,8 @@ describe('inbox in the editor', function () {
     assert.equal(await openUrls(page), 0)
     assert.deepEqual((await client.list()).messages, [])
     assert.ok(await clearButton(page).isDisabled())
+    // The button that had the focus is disabled.
+    await tab(page).locator('ul[aria-label="Sandbox inbox"]:focus').waitFor({ state: 'attached' })
     await checkContrast(tab(page), '.redox-tab-notice')
     await editor.screenshot('inbox-empty')
   })

@@ -52,9 +52,15 @@ describe('outbox with many messages in the editor', function () {
     await filter(page, 'Waiting').click()
     await tab(page).getByText('Waiting 61').waitFor()
     await count(page, 50)
-    await tab(page).getByRole('button', { name: 'More' }).click()
+    await tab(page).getByRole('button', { name: 'More' }).focus()
+    await page.keyboard.press('Enter')
     await count(page, 61)
     assert.ok(await tab(page).getByRole('button', { name: 'More' }).isHidden())
+    // The keyboard goes on at the first message of the new page.
+    const focused = await tab(page)
+      .locator('.redox-tab-line')
+      .evaluateAll((rows) => (rows as Element[]).indexOf(document.activeElement!))
+    assert.equal(focused, 50)
   })
 
   it('extends all matching messages, step by step and with the keyboard alone', async () => {
