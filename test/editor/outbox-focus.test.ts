@@ -34,13 +34,25 @@ describe('focus in the outbox tab', function () {
       return one.getAttribute('aria-label') ?? one.textContent.trim()
     })
 
+  /** Accepts a message, and waits until its first attempt has failed. */
+  async function acceptWaiting(documentId: string, destination?: string): Promise<string> {
+    const id = (await client.accept({ documentId, ...(destination && { destination }) })).id as string
+    await eventually('the first attempt has failed', async () => {
+      const { state, attempts } = await client.get(`messages/${id}`)
+      return state === 'waiting' && attempts === 1
+    })
+    return id
+  }
+
+  async function discard(id: string): Promise<void> {
+    assert.equal((await client.decide(id, 'discard', 'no longer wanted')).status, 204)
+  }
+
   it('stays at a row that moves, because a message before it is listed again', async () => {
     redox.script('send', REFUSED, DOWN, REFUSED)
     const first = (await client.accept({ documentId: 'first' })).id as string
     await client.until(first, 'parked')
-    const between = (await client.accept({ documentId: 'between', destination: OTHER_DESTINATION }))
-      .id as string
-    await eventually('it waits', async () => (await client.get(`messages/${between}`))['attempts'] === 1)
+    const between = await acceptWaiting('between', OTHER_DESTINATION)
     const last = (await client.accept({ documentId: 'last', destination: THIRD_DESTINATION })).id as string
     await client.until(last, 'parked')
     await filter(page, 'Parked').click()
@@ -55,7 +67,8 @@ describe('focus in the outbox tab', function () {
     await line(page, last).getByText('Sending').waitFor()
     await redox.until('send', 4)
     const other = `datamodel ${OTHER_DESTINATION}`
-    await client.post('redox/outbox/outboxconfig/destinations', { destination: other, action: 'try-now' })
+    const tried = { destination: other, action: 'try-now' }
+    assert.equal((await client.post('redox/outbox/outboxconfig/destinations', tried)).status, 200)
     await count(page, 3)
     const ids = async (): Promise<string[]> => {
       const shown = await tab(page).locator('.redox-outbox-messages .redox-tab-line').allInnerTexts()
@@ -75,13 +88,13 @@ describe('focus in the outbox tab', function () {
     await page.keyboard.press('Enter')
     assert.equal(await line(page, between).getAttribute('aria-expanded'), 'true')
     for (const id of [last, between]) await line(page, id).click()
-    for (const id of [first, last, between]) await client.decide(id, 'discard', 'no longer wanted')
+    for (const id of [first, last, between]) await discard(id)
     await count(page, 0)
   })
 
   it('goes to the name of a destination whose button is hidden', async () => {
     redox.script('send', DOWN)
-    const { id } = await client.accept({ documentId: 'down' })
+    const id = await acceptWaiting('down')
     const destination = tab(page).locator('.redox-outbox-destination')
     const tryNow = destination.getByRole('button', { name: 'Try now' })
     await tryNow.focus()
@@ -89,30 +102,30 @@ describe('focus in the outbox tab', function () {
     await tryNow.waitFor({ state: 'hidden' })
     const name = await destination.locator('.redox-outbox-destination-name').innerText()
     await eventually('the name has the focus', async () => (await focused()) === name)
-    await client.decide(id as string, 'discard', 'no longer wanted')
-    await client.pause(DESTINATION_NAME, 'resume', 'it is over')
+    await discard(id)
+    assert.equal((await client.pause(DESTINATION_NAME, 'resume', 'it is over')).status, 204)
   })
 
   it('stays in the tab when the whole block is hidden', async () => {
     redox.script('send', DOWN)
-    const { id } = await client.accept({ documentId: 'again-down' })
+    const id = await acceptWaiting('again-down')
     const destinations = tab(page).locator('.redox-outbox-destinations')
     await destinations.locator('summary').focus()
-    await client.decide(id as string, 'discard', 'no longer wanted')
+    await discard(id)
     await destinations.waitFor({ state: 'hidden' })
     await eventually('an element of the tab has the focus', async () => (await focused()) !== undefined)
   })
 
   it('is not taken from a user who has left the list', async () => {
     redox.script('send', REFUSED)
-    const { id } = await client.accept({ documentId: 'left' })
-    await client.until(id as string, 'parked')
+    const id = (await client.accept({ documentId: 'left' })).id as string
+    await client.until(id, 'parked')
     await filter(page, 'Parked').click()
-    await line(page, id as string).focus()
+    await line(page, id).focus()
     // Nothing has the focus after a click on a text.
     await tab(page).locator('.redox-outbox-name').click()
     assert.equal(await focused(), undefined)
-    await client.decide(id as string, 'discard', 'no longer wanted')
+    await discard(id)
     await count(page, 0)
     assert.equal(await focused(), undefined)
   })
