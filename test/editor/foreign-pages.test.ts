@@ -229,9 +229,14 @@ describe('pages of other origins', function () {
         await untilLoaded(page)
         const made = await askIn(page, 'redox/key-pair', post({}))
         assert.equal(made !== 'nothing' && made.status, 200)
-        await page.goto(`http://evil.example:${foreignPort()}/`)
-        const refused = await askIn(page, `${address}/redox/key-pair`, post({}))
-        assert.equal(refused !== 'nothing' && refused.status, 403)
+        const evil = `http://evil.example:${foreignPort()}`
+        await page.goto(`${evil}/`)
+        const seen = await askIn(page, `${address}/redox/key-pair`, post({}))
+        // Node-RED 4.1 lets every page read its answers, Node-RED 5 does not.
+        assert.ok(seen === 'nothing' || seen.status === 403)
+        const headers = { ...JSON_TYPE, origin: evil }
+        const refused = await fetch(`http://127.0.0.1:${uiPort}/redox/key-pair`, { ...post({}), headers })
+        assert.equal(refused.status, 403)
       } finally {
         await named.stop()
       }

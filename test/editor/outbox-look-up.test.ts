@@ -5,7 +5,7 @@ import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { eventually } from '../lib/eventually'
 import type { OutboxClient } from '../lib/outbox'
 import type { Editor } from './editor'
-import { checkLooks, details, forgive, line, tab, useOutbox } from './outbox'
+import { checkLooks, details, filter, forgive, line, tab, useOutbox } from './outbox'
 import { inEveryLook, showTab } from './tabs'
 
 const NO_KEY = { platformClientId: '', platformKeyId: '', organizationId: '', environmentId: '' }
@@ -39,6 +39,8 @@ describe('look-up in the outbox of the editor', function () {
     const { id } = await client.accept({ documentId })
     await client.until(id, 'parked')
     await showTab(page, 'outbox')
+    // After the reload, the tab was shown again and has chosen a state of its own, perhaps while the message was sent.
+    await filter(page, 'Parked').click()
     await line(page, id).click()
     return id
   }
