@@ -235,7 +235,6 @@ describe('markers', function () {
       // Redox's FHIR API does not accept legacy API keys.
       config: {
         auth: /fhir|upload/.test(type) ? 'oauth' : 'legacy',
-        answerTimeout: '0.3',
         ...options.config,
       },
       secrets: { apiKey: SECRETS.apiKey, secret: SECRETS.secret, ...options.secrets },
@@ -336,7 +335,7 @@ describe('markers', function () {
 
       it(`${kind}: are not reported for network faults, deploys and stops`, async () => {
         for (const fault of [reset, cutShort, silence]) {
-          const flow = await begin({ type, node, message })
+          const flow = await begin({ type, node, message }, { config: { answerTimeout: '0.3' } })
           script = { [purpose]: () => fault }
           await fails(flow, message, kind)
           script = { [purpose]: () => silence }
@@ -476,7 +475,8 @@ describe('markers', function () {
   })
 
   it('are not in REDOX_QUEUE_FULL, nor in the log when no node catches an error', async () => {
-    const flow = await begin(NOTE_CASE, { config: { sendsAtOnce: '1', waitingMb: '0.001' }, catches: false })
+    const config = { sendsAtOnce: '1', waitingMb: '0.001', answerTimeout: '0.3' }
+    const flow = await begin(NOTE_CASE, { config, catches: false })
     script = { send: () => silence }
     for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
     const printedLog = (): string =>

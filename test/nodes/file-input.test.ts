@@ -389,11 +389,15 @@ describe('file on this machine', () => {
       writeFileSync(growing, PDF.subarray(0, 100_000))
       const sending = flow.send(fileMessage(growing))
       // A file that is no longer growing is sent at once and does not wait for the growing file.
-      assert.equal(await arrived(await flow.send(fileMessage('a.pdf'))), sha256(PDF))
-      for (const from of [100_000, 300_000]) {
+      let isSent = false
+      const other = flow.send(fileMessage('a.pdf')).finally(() => (isSent = true))
+      let written = 100_000
+      do {
         await sleep(200)
-        appendFileSync(growing, PDF.subarray(from, from === 100_000 ? 300_000 : undefined))
-      }
+        appendFileSync(growing, PDF.subarray(written, (written += 1000)))
+      } while (!isSent)
+      assert.equal(await arrived(await other), sha256(PDF))
+      appendFileSync(growing, PDF.subarray(written))
       assert.equal(await arrived(await sending), sha256(PDF))
     }
   })

@@ -183,7 +183,7 @@ describe('outcomes of a send, row by row', () => {
       await failing(`REDOX_${uploaded}`, () => upload())
 
       const other = await serve(() => reply)
-      const { client } = connectTo(other.url, { answerTimeout: 0.5 })
+      const { client } = connectTo(other.url, { answerTimeout: reply === silence ? 0.5 : 10 })
       try {
         const refused = await failing(`REDOX_${token}`, () => send(client))
         assert.equal(refused.cause.operation, 'token')

@@ -50,7 +50,7 @@ async function sendNote(to: Door, ids = [support.DESTINATION], file = 'x'): Prom
 async function sendReport(to: Door, slug = 'my-ehr'): Promise<Delivery> {
   const path = `/fhir/R4/${slug}/Development/DiagnosticReport/$diagnosticreport-create`
   const post = { ...(await POSTS['fhir']!('')), path, headers: bearer(await token()), body: json(bundle()) }
-  assert.equal((await send(to.url, post, 5000)).status, 200)
+  assert.equal((await send(to.url, post)).status, 200)
   return sandbox().received.at(-1)!.deliveries[0]!
 }
 
@@ -125,7 +125,7 @@ describe('sandbox: deliveries', () => {
   })
 
   it('are refused, filtered or slow by destination', async () => {
-    const mixed = await door(`delay 0\n${OTHER} refuse\nmy-ehr filter\n${support.DESTINATION} slow=0.3`)
+    const mixed = await door(`delay 0\n${OTHER} refuse\nmy-ehr filter\n${support.DESTINATION} slow=2`)
     const [slow, refused] = await sendNote(mixed, [support.DESTINATION, OTHER])
     const filtered = await sendReport(mixed, 'my-ehr')
     const usual = await sendReport(mixed, 'other-ehr')
@@ -238,7 +238,7 @@ describe('sandbox: Platform API', () => {
     const uri = await support.uploadBlob(PDF)
     const faulty = await door('delay 0\nany refuse')
     const post = { ...(await POSTS['endpoint']!('')), headers: bearer(await token()), body: json(notes(uri)) }
-    assert.equal((await send(faulty.url, post, 5000)).status, 200)
+    assert.equal((await send(faulty.url, post)).status, 200)
     const [delivery] = sandbox().received[0]!.deliveries
     await final(delivery!)
     const { latest } = (await platform(logPath(delivery!.logId)))[1]['payload'].result.attempts
@@ -269,7 +269,7 @@ describe('sandbox: Platform API', () => {
     const user = bearer(await userToken())
     for (const api of ['endpoint', 'fhir', 'blob', 'Binary']) {
       const post = { ...(await POSTS[api]!('')), headers: user }
-      assert.equal((await send(sandbox().url, post, 5000)).status, 403, api)
+      assert.equal((await send(sandbox().url, post)).status, 403, api)
     }
     assert.equal(sandbox().received.length, 1)
     const { key } = sandbox().platform

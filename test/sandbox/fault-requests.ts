@@ -5,7 +5,8 @@ import type { Door } from '../../src/sandbox'
 import type { Json } from './support'
 import { assertion, bearer, bundle, form, notes, PDF, sandbox, token } from './support'
 
-export const PATIENCE = 300
+/** Milliseconds in which a response must have arrived. */
+const PATIENCE = 10_000
 
 export interface Seen {
   status?: number
