@@ -223,8 +223,10 @@ describe('status of a node', function () {
           ? ['id', location]
           : ['sha256', redox.files[0].sha256]
       const sent = `sandbox ${statusCode} · ${redox.way} · ${kind} ${id.slice(0, 8)}`
-      // The status "sending" of the second message lasts less than a second, so it is not published.
-      assert.deepEqual(flow.statuses, ['sandbox · sending', sent, 'sandbox · Input unusable'])
+      // The status "sending" of the second message is published only if it lasts a second.
+      const [first, ...others] = flow.statuses
+      const ends = others.filter((text) => text !== 'sandbox · sending')
+      assert.deepEqual([first, ...ends], ['sandbox · sending', sent, 'sandbox · Input unusable'])
     }
   })
 
@@ -262,7 +264,10 @@ describe('status of a node', function () {
     const flow = await startTo(server, NOTE)
     await Promise.all([flow.send(photo()), flow.send(photo())])
     await flow.showsStatus((text) => text.startsWith('200'))
-    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 · embed · log 811cddc5'])
+    const [one, two, ...others] = flow.statuses
+    // Between the two answers, one message is being sent: published only if this lasts a second.
+    const ends = others.filter((text) => text !== 'sending')
+    assert.deepEqual([one, two, ...ends], ['sending', 'sending 2', '200 · embed · log 811cddc5'])
   })
 
   it('contains the number of waiting messages, and changes at most once per second', async () => {
