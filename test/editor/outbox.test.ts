@@ -205,12 +205,13 @@ describe('outbox in the editor', function () {
     await page.keyboard.press('Enter')
     assert.equal(await line(page, refused).getAttribute('aria-expanded'), 'true')
     await details(page).getByText('Notes:New', { exact: true }).waitFor()
+    // A random ID may contain a status: only the whole text counts.
+    await details(page).getByText('400', { exact: true }).waitFor()
     const text = await details(page).innerText()
     for (const part of [
       'REDOX_REJECTED',
       'Parked since',
       '14 bytes',
-      '400',
       'log-1',
       'DocumentID: doc-1',
       'application/pdf',
@@ -255,7 +256,7 @@ describe('outbox in the editor', function () {
     await filter(page, 'Delivered').click()
     await count(page, 4)
     await line(page, refused).click()
-    await details(page).getByText('200').waitFor()
+    await details(page).getByText('200', { exact: true }).waitFor()
     await details(page).getByText('REDOX_REJECTED').waitFor({ state: 'detached' })
     await details(page).getByRole('button', { name: 'Send again' }).click()
     await details(page)
