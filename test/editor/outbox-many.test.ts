@@ -41,16 +41,17 @@ describe('outbox with many messages in the editor', function () {
   })
 
   it('shows more than a page on request', async () => {
-    await client.pause(DESTINATION_NAME, 'pause', 'x').then(async ({ status }) => {
-      // Pausing a destination fails before the destination's first message, because the outbox does not know it yet.
-      assert.equal(status, 404)
-      redox.script('send', reply(503, {}))
-      await client.accept({ documentId: 'many-0' })
-      assert.equal((await client.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
-    })
+    // Pausing a destination fails before the destination's first message, because the outbox does not know it yet.
+    assert.equal((await client.pause(DESTINATION_NAME, 'pause', 'x')).status, 404)
+    redox.script('send', reply(503, {}))
+    const first = await client.accept({ documentId: 'many-0' })
+    assert.equal((await client.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
     for (let number = 1; number <= 60; number++) await client.press({ documentId: `many-${number}` })
     await filter(page, 'Waiting').click()
     await tab(page).getByText('Waiting 61').waitFor()
+    // The list of all messages, which is replaced, has 50 rows, too, but the newest message comes first.
+    const firstRow = tab(page).locator('.redox-tab-line').first()
+    await firstRow.locator('.redox-tab-small', { hasText: (first.id as string).slice(0, 8) }).waitFor()
     await count(page, 50)
     await tab(page).getByRole('button', { name: 'More' }).focus()
     await page.keyboard.press('Enter')
