@@ -51,7 +51,7 @@ describe('outbox with many messages in the editor', function () {
     await tab(page).getByText('Waiting 61').waitFor()
     // The list of all messages, which is replaced, has 50 rows, too, but the newest message comes first.
     const firstRow = tab(page).locator('.redox-tab-line').first()
-    await firstRow.locator('.redox-tab-small', { hasText: (first.id as string).slice(0, 8) }).waitFor()
+    await firstRow.and(line(page, first.id as string)).waitFor()
     await count(page, 50)
     await tab(page).getByRole('button', { name: 'More' }).focus()
     await page.keyboard.press('Enter')
