@@ -24,7 +24,7 @@ import { DOCUMENTED, PROFILES } from './profiles'
 import type { Profile, ProfileName } from './profiles'
 import { blobError, Uploads } from './uploads'
 
-export type { SandboxListener as Door, RequestRecord } from './listener'
+export type { SandboxListener, RequestRecord } from './listener'
 export { FaultPlan, FaultPlanError, FAULTS } from './faults'
 export { DeliveryPlan, DeliveryPlanError } from './delivery-plan'
 export type { Delivery, DeliveryProblem, DeliveryStatus } from './deliveries'

@@ -21,7 +21,7 @@ import {
   FAULTS,
   FaultPlan,
   startSandbox,
-  type Door,
+  type SandboxListener,
   type RequestRecord,
   type Sandbox,
 } from '../../src/sandbox'
@@ -91,15 +91,23 @@ function message(
   return prepareDataModel({ ...common, model: 'Notes', data, files }, sender)
 }
 
-const connect = (door: Door, { oauthKey }: Sandbox, config: ConnectionConfig = {}): Connection =>
-  connectTo(door.url, { ...oauthKey, attempts: 2, answerTimeout: 2, ...config }, oauthKey)
+const connect = (
+  listener: SandboxListener,
+  { oauthKey }: Sandbox,
+  config: ConnectionConfig = {},
+): Connection => connectTo(listener.url, { ...oauthKey, attempts: 2, answerTimeout: 2, ...config }, oauthKey)
 
 let ids = 0
 
 /** Sends one message to this port of the sandbox. The port stays open, so that no other process gets its number. */
-async function run(api: FaultyApi, door: Door, partial = false, config: ConnectionConfig = {}): Promise<Run> {
+async function run(
+  api: FaultyApi,
+  listener: SandboxListener,
+  partial = false,
+  config: ConnectionConfig = {},
+): Promise<Run> {
   const sandbox = sandboxes.get(api)!
-  const connection = connect(door, sandbox, config)
+  const connection = connect(listener, sandbox, config)
   const id = `message-${ids++}`
   const destinations = partial ? [DESTINATION, SOURCE] : [DESTINATION]
   const prepared = message(api, id, { ...connection, destinations })
@@ -110,7 +118,7 @@ async function run(api: FaultyApi, door: Door, partial = false, config: Connecti
   await connection.client.close()
   return {
     ...result,
-    requests: sandbox.requests.filter(({ headers }) => `http://${headers.host}` === door.url),
+    requests: sandbox.requests.filter(({ headers }) => `http://${headers.host}` === listener.url),
     copies: sandbox.received.filter((one) => JSON.stringify(one.request.body).includes(`"${id}"`)),
   }
 }
@@ -175,12 +183,12 @@ describe('matrix of faults and APIs', function () {
     const ready = await Promise.all(
       cases.map(async (one) => {
         const plan = `${one.api} ${one.plan}${one.often === 'once' ? ' once' : ''}`
-        return { ...one, door: await sandboxes.get(one.api)!.openListener(plan) }
+        return { ...one, listener: await sandboxes.get(one.api)!.openListener(plan) }
       }),
     )
     const inTurn = bounded(WIDTH)
-    for (const { plan, api, often, door } of ready) {
-      const result = inTurn(() => run(api, door, plan === 'partial'))
+    for (const { plan, api, often, listener } of ready) {
+      const result = inTurn(() => run(api, listener, plan === 'partial'))
       result.catch(() => undefined)
       runs.set(key(api, plan, often), result)
     }
@@ -222,8 +230,8 @@ describe('matrix of faults and APIs', function () {
   for (const [plan, told, copies] of REPEATED) {
     it(`a repeated unknown outcome, ${plan}: ${told}, ${copies} copies with one id`, async () => {
       const repeated = (['endpoint', 'fhir'] as const).map(async (api) => {
-        const door = await sandboxes.get(api)!.openListener(`${api} ${plan.replace('API', api)}`)
-        return run(api, door, false, { repeatUnknown: 'yes' })
+        const listener = await sandboxes.get(api)!.openListener(`${api} ${plan.replace('API', api)}`)
+        return run(api, listener, false, { repeatUnknown: 'yes' })
       })
       for (const found of await Promise.all(repeated)) {
         assert.deepEqual([found.told, found.copies.length], [told, copies])
@@ -249,16 +257,16 @@ describe('network faults and rate limits of a connection', function () {
       signal: never(),
       ...(onProgress && { onProgress }),
     })
-  const requestsOf = (door: Door, name: string): RequestRecord[] =>
+  const requestsOf = (listener: SandboxListener, name: string): RequestRecord[] =>
     sandboxes
       .get(api)!
-      .requests.filter(({ headers, api: of }) => of === name && `http://${headers.host}` === door.url)
-  const countOf = (door: Door, name: string): number => requestsOf(door, name).length
+      .requests.filter(({ headers, api: of }) => of === name && `http://${headers.host}` === listener.url)
+  const countOf = (listener: SandboxListener, name: string): number => requestsOf(listener, name).length
 
   async function storm(plan: string, many: number, config: ConnectionConfig = {}) {
     const sandbox = sandboxes.get(api)!
-    const door = await sandbox.openListener(plan)
-    const connection = connect(door, sandbox, { sendsAtOnce: 50, ...config })
+    const listener = await sandbox.openListener(plan)
+    const connection = connect(listener, sandbox, { sendsAtOnce: 50, ...config })
     const before = sandbox.received.length
     const began = Date.now()
     const all = Array.from({ length: many }, (_, n) => deliverBy(connection, `n-${n}`))
@@ -266,11 +274,11 @@ describe('network faults and rate limits of a connection', function () {
       one.status === 'fulfilled' ? 'delivered' : codeOf(one.reason),
     )
     await connection.client.close()
-    await door.close()
+    await listener.close()
     return {
       told: [...new Set(told)].sort(),
-      tokens: countOf(door, 'token'),
-      requests: countOf(door, api),
+      tokens: countOf(listener, 'token'),
+      requests: countOf(listener, api),
       copies: sandbox.received.length - before,
       milliseconds: Date.now() - began,
     }
@@ -315,8 +323,8 @@ describe('network faults and rate limits of a connection', function () {
 
   it('429 for one message: all messages of the connection wait as long as the answer requests', async () => {
     const sandbox = sandboxes.get(api)!
-    const door = await sandbox.openListener(`${api} 429-retry-after=2 once`)
-    const connection = connect(door, sandbox)
+    const listener = await sandbox.openListener(`${api} 429-retry-after=2 once`)
+    const connection = connect(listener, sandbox)
     const before = sandbox.received.length
     const sending: Promise<unknown>[] = []
     await new Promise<void>((resolve) =>
@@ -324,11 +332,11 @@ describe('network faults and rate limits of a connection', function () {
     )
     for (let n = 0; n < 30; n++) sending.push(deliverBy(connection, `n-${n}`))
     await Promise.all(sending)
-    const [first, ...others] = requestsOf(door, api).map(({ at }) => Date.parse(at))
+    const [first, ...others] = requestsOf(listener, api).map(({ at }) => Date.parse(at))
     for (const at of others) assert.ok(at - first! >= 2000, `a request after ${at - first!} ms`)
-    assert.deepEqual([countOf(door, api), sandbox.received.length - before], [32, 31])
+    assert.deepEqual([countOf(listener, api), sandbox.received.length - before], [32, 31])
     await connection.client.close()
-    await door.close()
+    await listener.close()
   })
 
   it('429 for all messages: few requests, and each message is delivered once', async () => {

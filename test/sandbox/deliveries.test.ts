@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey } from 'node:crypto'
 import { DeliveryPlan, DeliveryPlanError } from '../../src/sandbox'
-import type { Delivery, Door, SandboxOptions } from '../../src/sandbox'
+import type { Delivery, SandboxListener, SandboxOptions } from '../../src/sandbox'
 import { eventually } from '../lib/eventually'
-import { doors, json, POSTS, send } from './fault-requests'
+import { listeners, json, POSTS, send } from './fault-requests'
 import * as support from './support'
 import { assertion, askToken, bearer, bundle, form, notes, PDF, sandbox, token, type Json } from './support'
 
@@ -12,9 +12,9 @@ const OTHER = '11111111-1111-4111-8111-11111111111a'
 /** All pauses of Redox between two attempts take less than a second in all. */
 const FAST = 'delay 0.02\nspeed 3600'
 
-async function door(deliveries: string, faults = ''): Promise<Door> {
+async function openListener(deliveries: string, faults = ''): Promise<SandboxListener> {
   const opened = await sandbox().openListener(faults, [], deliveries)
-  doors.push(opened)
+  listeners.push(opened)
   return opened
 }
 
@@ -31,7 +31,7 @@ async function userToken(): Promise<string> {
   return ((await answer.json()) as Json)['access_token']
 }
 
-async function sendNote(to: Door, ids = [support.DESTINATION], file = 'x'): Promise<Delivery[]> {
+async function sendNote(to: SandboxListener, ids = [support.DESTINATION], file = 'x'): Promise<Delivery[]> {
   const message = support.put(
     notes(PDF.toString('base64')),
     'Meta.Destinations',
@@ -47,7 +47,7 @@ async function sendNote(to: Door, ids = [support.DESTINATION], file = 'x'): Prom
   return sandbox().received.at(-1)!.deliveries
 }
 
-async function sendReport(to: Door, slug = 'my-ehr'): Promise<Delivery> {
+async function sendReport(to: SandboxListener, slug = 'my-ehr'): Promise<Delivery> {
   const path = `/fhir/R4/${slug}/Development/DiagnosticReport/$diagnosticreport-create`
   const post = { ...(await POSTS['fhir']!('')), path, headers: bearer(await token()), body: json(bundle()) }
   assert.equal((await send(to.url, post)).status, 200)
@@ -72,14 +72,14 @@ const search = async (criteria: Json, query = ''): Promise<[number, Json]> =>
   })
 const ids = (body: Json): string[] => body['payload'].results.map(({ id }: Json) => id)
 
-const closeDoors = (): Promise<unknown> => Promise.all(doors.splice(0).map((one) => one.close()))
+const closeListeners = (): Promise<unknown> => Promise.all(listeners.splice(0).map((one) => one.close()))
 
 describe('sandbox: deliveries', () => {
   support.useSandbox()
-  afterEach(closeDoors)
+  afterEach(closeListeners)
 
   it('follow the answer, with one log per destination', async () => {
-    const slow = await door('delay 0.3')
+    const slow = await openListener('delay 0.3')
     const [first, second, ...none] = await sendNote(slow, [support.DESTINATION, OTHER])
     assert.deepEqual([first!.status, second!.status, none], ['pending', 'pending', []])
     assert.deepEqual(sandbox().received[0]!.logIds, [first!.logId, second!.logId])
@@ -92,7 +92,7 @@ describe('sandbox: deliveries', () => {
   })
 
   it('are tried again in the order of arrival, while other destinations go on', async () => {
-    const busy = await door(`${FAST}\n${support.DESTINATION} 503 3x`)
+    const busy = await openListener(`${FAST}\n${support.DESTINATION} 503 3x`)
     const changes: [string, number, string][] = []
     // Before the first message, whose first attempt may be over when the second message is accepted.
     const leave = sandbox().onDelivery(({ logId, attempts, status }) =>
@@ -116,7 +116,7 @@ describe('sandbox: deliveries', () => {
   })
 
   it('fail after the last attempt, and the queue continues', async () => {
-    const busy = await door(`${FAST}\nany 503 9x`)
+    const busy = await openListener(`${FAST}\nany 503 9x`)
     const [one] = await sendNote(busy)
     const [two] = await sendNote(busy)
     await final(one!, two!)
@@ -125,7 +125,7 @@ describe('sandbox: deliveries', () => {
   })
 
   it('are refused, filtered or slow by destination', async () => {
-    const mixed = await door(`delay 0\n${OTHER} refuse\nmy-ehr filter\n${support.DESTINATION} slow=2`)
+    const mixed = await openListener(`delay 0\n${OTHER} refuse\nmy-ehr filter\n${support.DESTINATION} slow=2`)
     const [slow, refused] = await sendNote(mixed, [support.DESTINATION, OTHER])
     const filtered = await sendReport(mixed, 'my-ehr')
     const usual = await sendReport(mixed, 'other-ehr')
@@ -142,7 +142,7 @@ describe('sandbox: deliveries', () => {
   })
 
   it('fail later by the fault of that name, on both APIs', async () => {
-    const faulty = await door('delay 0', 'endpoint failed-later once; fhir failed-later once')
+    const faulty = await openListener('delay 0', 'endpoint failed-later once; fhir failed-later once')
     const failed = [(await sendNote(faulty))[0]!, await sendReport(faulty)]
     const usual = [(await sendNote(faulty))[0]!, await sendReport(faulty)]
     await final(...failed, ...usual)
@@ -157,18 +157,18 @@ describe('sandbox: deliveries', () => {
   })
 
   it('of one listener do not hold up those of another one', async () => {
-    const busy = await door('delay 0\nany 503')
+    const busy = await openListener('delay 0\nany 503')
     const [stuck] = await sendNote(busy)
     // After these two attempts, Redox waits for ten seconds.
     await eventually('two attempts', () => stuck!.attempts === 2)
     const [behind] = await sendNote(busy)
-    const [usual] = await sendNote(await door('delay 0'))
+    const [usual] = await sendNote(await openListener('delay 0'))
     await final(usual!)
     assert.deepEqual([stuck!.status, stuck!.attempts, behind!.attempts], ['pending', 2, 0])
   })
 
   it('end when the messages are cleared, and are then unknown', async () => {
-    const stuck = await door('delay 0\nany 503 2x')
+    const stuck = await openListener('delay 0\nany 503 2x')
     const [gone] = await sendNote(stuck)
     await eventually('the first attempt', () => gone!.attempts > 0)
     sandbox().clear()
@@ -216,7 +216,7 @@ describe('sandbox: deliveries of a dropped message', () => {
 
 describe('sandbox: Platform API', () => {
   support.useSandbox({ deliveries: 'delay 0' })
-  afterEach(closeDoors)
+  afterEach(closeListeners)
 
   it('tells of a log by its id', async () => {
     const [delivery] = await sendNote(sandbox())
@@ -236,7 +236,7 @@ describe('sandbox: Platform API', () => {
 
   it('names stage and reason of a failure, and the operation that resolved an upload', async () => {
     const uri = await support.uploadBlob(PDF)
-    const faulty = await door('delay 0\nany refuse')
+    const faulty = await openListener('delay 0\nany refuse')
     const post = { ...(await POSTS['endpoint']!('')), headers: bearer(await token()), body: json(notes(uri)) }
     assert.equal((await send(faulty.url, post)).status, 200)
     const [delivery] = sandbox().received[0]!.deliveries
@@ -279,7 +279,7 @@ describe('sandbox: Platform API', () => {
   })
 
   it('is throttled by the fault plan', async () => {
-    const busy = await door('', 'platform 429-retry-after=2 once')
+    const busy = await openListener('', 'platform 429-retry-after=2 once')
     const headers = bearer(await userToken())
     const path = `/platform/v1/${logPath(OTHER)}`
     const answer = await fetch(busy.url + path, { headers })
@@ -295,7 +295,7 @@ describe('sandbox: Platform API', () => {
   })
 
   it('searches by every criterion', async () => {
-    const faulty = await door('delay 0\nany refuse')
+    const faulty = await openListener('delay 0\nany refuse')
     const [failed] = await sendNote(faulty)
     await final(failed!)
     const [{ at, source }] = [sandbox().received[0]!]

@@ -12,7 +12,7 @@ import type { Json } from './support'
 import * as support from './support'
 import { bearer, notes, sandbox, token } from './support'
 import {
-  doors,
+  listeners,
   open,
   send,
   ask,
@@ -257,7 +257,7 @@ const EXPECTED: Expectation[] = [
 
 describe('sandbox: faults', () => {
   support.useSandbox()
-  afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
+  afterEach(() => Promise.all(listeners.splice(0).map((listener) => listener.close())))
 
   it('have a case in this file', () => {
     const walked = new Set(EXPECTED.map(({ kind }) => kind))
@@ -282,8 +282,8 @@ describe('sandbox: faults', () => {
         const place = api === 'legacy' ? 'token' : api
         const told: RequestRecord[] = []
         const leave = sandbox().onFault((record) => told.push(record))
-        const door = await open(`${place} ${plan}`)
-        check(await ask(door, api, patience), api)
+        const listener = await open(`${place} ${plan}`)
+        check(await ask(listener, api, patience), api)
         leave()
         const [record, ...others] = sandbox().requests
         assert.deepEqual([told, others], [[record], []])
@@ -295,21 +295,21 @@ describe('sandbox: faults', () => {
   }
 
   it('apply also to a 200 without a body of a FHIR destination', async () => {
-    const door = await open(
+    const listener = await open(
       'fhir cut-short once; fhir truncated-json once; fhir partial once; fhir no-location',
     )
     const path = `/fhir/R4/my-ehr/Development/${OPERATION}`
     const post = { ...(await POSTS['fhir']!('')), path, headers: bearer(await token()) }
-    const cut = await send(door.url, post)
+    const cut = await send(listener.url, post)
     assert.deepEqual([cut.status, cut.error], [200, 'ECONNRESET'])
-    const truncated = await send(door.url, post)
+    const truncated = await send(listener.url, post)
     assert.deepEqual([truncated.status, truncated.body.toString()], [200, '{'])
-    const responses = bodyOf(await send(door.url, post))['entry'].map(({ response }: Json) => response)
+    const responses = bodyOf(await send(listener.url, post))['entry'].map(({ response }: Json) => response)
     assert.deepEqual(
       responses.map(({ status }: Json) => status),
       ['201 Created', '422 Unprocessable Entity'],
     )
-    assert.deepEqual([(await send(door.url, post)).body.toString(), sandbox().received.length], ['', 4])
+    assert.deepEqual([(await send(listener.url, post)).body.toString(), sandbox().received.length], ['', 4])
   })
 
   it('reset the connection before the body, in its middle, and after it', async () => {
@@ -318,8 +318,8 @@ describe('sandbox: faults', () => {
     const headers = bearer(await token())
     const received: number[] = []
     for (const when of ['before', 'mid', 'after']) {
-      const door = await open(`any reset-${when}-body`)
-      await send(door.url, { ...post, headers, body: Buffer.alloc(bytes, 32) })
+      const listener = await open(`any reset-${when}-body`)
+      await send(listener.url, { ...post, headers, body: Buffer.alloc(bytes, 32) })
       received.push(sandbox().requests.at(-1)!.bytes / bytes)
     }
     const [before, mid, after] = received as [number, number, number]
@@ -328,18 +328,18 @@ describe('sandbox: faults', () => {
   })
 
   it('read slowly, chunk by chunk', async () => {
-    const door = await open('endpoint slow-reader')
+    const listener = await open('endpoint slow-reader')
     const headers = bearer(await token())
     const body = json(notes(Buffer.alloc(300_000).toString('base64')))
     const post = { ...(await POSTS['endpoint']!('')), headers, body }
-    const { status, milliseconds } = await send(door.url, post)
+    const { status, milliseconds } = await send(listener.url, post)
     assert.equal(status, 200)
     assert.ok(milliseconds > 500, `${milliseconds}`)
   })
 
   it('leave a half-open connection open until the client ends it', async () => {
-    const door = await open('any half-open')
-    const { port } = new URL(door.url)
+    const listener = await open('any half-open')
+    const { port } = new URL(listener.url)
     const socket = connect(Number(port), '127.0.0.1')
     let ended = false
     socket.on('close', () => (ended = true))
@@ -350,11 +350,11 @@ describe('sandbox: faults', () => {
   })
 
   it('refuse connections for a while, and let others end', async () => {
-    const door = await open('blob refuse=3')
+    const listener = await open('blob refuse=3')
     const headers = bearer(await token())
     const { path, type, body } = await POSTS['Binary']!('')
     // The second half of the body is written while connections are refused, so this request ends during that time.
-    const under = connect(Number(new URL(door.url).port), '127.0.0.1')
+    const under = connect(Number(new URL(listener.url).port), '127.0.0.1')
     let answered = ''
     under.on('data', (chunk) => (answered += String(chunk)))
     const fields = { host: 'x', 'content-type': type, 'content-length': body.length, ...headers }
@@ -364,30 +364,30 @@ describe('sandbox: faults', () => {
     under.write(body.subarray(0, half))
     await eventually('the first half has arrived', () => sandbox().requests.at(-1)?.bytes === half)
     const post = { ...(await POSTS['endpoint']!('')), headers }
-    await send(door.url, { ...(await POSTS['blob']!('')), headers })
-    assert.equal((await send(door.url, post)).error, 'ECONNREFUSED')
+    await send(listener.url, { ...(await POSTS['blob']!('')), headers })
+    assert.equal((await send(listener.url, post)).error, 'ECONNREFUSED')
     under.write(body.subarray(half))
     await eventually('it is answered', () => answered.includes('\r\n\r\n'))
     under.destroy()
     assert.match(answered, /^HTTP\/1\.1 201 [^]*\r\nconnection: close\r\n/i)
-    await eventually('it listens again', async () => (await send(door.url, post)).status === 200)
+    await eventually('it listens again', async () => (await send(listener.url, post)).status === 200)
     assert.equal(sandbox().received.length, 1)
   })
 
   it('keep a listener closed that is closed while it refuses connections', async () => {
-    const door = await open('any refuse=0.1')
-    await send(door.url, await POSTS['endpoint']!(''))
-    await door.close()
+    const listener = await open('any refuse=0.1')
+    await send(listener.url, await POSTS['endpoint']!(''))
+    await listener.close()
     await wait(200)
-    assert.equal((await send(door.url, await POSTS['endpoint']!(''))).error, 'ECONNREFUSED')
+    assert.equal((await send(listener.url, await POSTS['endpoint']!(''))).error, 'ECONNREFUSED')
   })
 
   it('change refusals, too, and accept no invalid message', async () => {
-    const door = await open('any reset-after-accept once\nany partial once\nany no-location')
+    const listener = await open('any reset-after-accept once\nany partial once\nany no-location')
     const post = { ...(await POSTS['endpoint']!('')), headers: bearer(await token()), body: json({}) }
-    assert.equal((await send(door.url, post)).error, 'ECONNRESET')
+    assert.equal((await send(listener.url, post)).error, 'ECONNRESET')
     for (let time = 0; time < 2; time++) {
-      const refused = await send(door.url, post)
+      const refused = await send(listener.url, post)
       assert.deepEqual([refused.status, bodyOf(refused)['Meta'].Errors[0].Module], [400, 'DataModels'])
     }
     const faulty = sandbox().requests.filter(({ fault }) => fault !== undefined)
@@ -399,9 +399,9 @@ describe('sandbox: faults', () => {
   })
 
   it('leave the record of other requests unchanged, with the value of accepted', async () => {
-    const door = await open('')
-    await ask(door, 'endpoint')
-    await send(door.url, await POSTS['endpoint']!(''))
+    const listener = await open('')
+    await ask(listener, 'endpoint')
+    await send(listener.url, await POSTS['endpoint']!(''))
     const seen = sandbox().requests.map(({ api, accepted, fault }) => [api, accepted, fault])
     assert.deepEqual(seen, [
       ['endpoint', true, undefined],

@@ -1,7 +1,7 @@
 /** Simple HTTP client for ports of the sandbox that have a fault plan. */
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Door } from '../../src/sandbox'
+import type { SandboxListener } from '../../src/sandbox'
 import type { Json } from './support'
 import { assertion, bearer, bundle, form, notes, PDF, sandbox, token } from './support'
 
@@ -67,11 +67,11 @@ export const SENDS = ['endpoint', 'fhir']
 export const FIRST_STATUS: Record<string, number> = { blob: 201, Binary: 201 }
 export const usualStatus = (api: string): number => FIRST_STATUS[api] ?? 200
 
-export const doors: Door[] = []
-export async function open(plan: string): Promise<Door> {
-  const door = await sandbox().openListener(plan)
-  doors.push(door)
-  return door
+export const listeners: SandboxListener[] = []
+export async function open(plan: string): Promise<SandboxListener> {
+  const listener = await sandbox().openListener(plan)
+  listeners.push(listener)
+  return listener
 }
 
 /** Sends a request on a new connection. The returned body contains the received bytes, e.g. still compressed. */
@@ -109,12 +109,12 @@ export async function send(
 }
 
 /** Sends a valid request for this API, with a token from the sandbox's main port, which has no faults. */
-export async function ask(door: Door, api: string, patience?: number): Promise<Seen> {
-  const post = await POSTS[api]!(door.url)
+export async function ask(listener: SandboxListener, api: string, patience?: number): Promise<Seen> {
+  const post = await POSTS[api]!(listener.url)
   const isToken = api === 'token' || api === 'legacy'
   const headers = isToken ? {} : bearer(await token())
   sandbox().clear()
-  return send(door.url, { ...post, headers }, patience)
+  return send(listener.url, { ...post, headers }, patience)
 }
 
 export const bodyOf = ({ body }: Seen): Json => JSON.parse(body.toString()) as Json

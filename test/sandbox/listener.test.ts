@@ -1,15 +1,15 @@
 /** Additional ports of the sandbox, each with its own fault plan and its own subscriptions. */
 import assert from 'node:assert/strict'
 import { FaultPlanError, startSandbox } from '../../src/sandbox'
-import type { Door } from '../../src/sandbox'
+import type { SandboxListener } from '../../src/sandbox'
 import type { Json } from './support'
 import * as support from './support'
 import { bearer, bundle, notes, PDF, sandbox, token } from './support'
-import { doors, open, send, ask, bodyOf, POSTS, json, type Seen } from './fault-requests'
+import { listeners, open, send, ask, bodyOf, POSTS, json, type Seen } from './fault-requests'
 
 describe('sandbox: subscriptions', () => {
   support.useSandbox()
-  afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
+  afterEach(() => Promise.all(listeners.splice(0).map((listener) => listener.close())))
 
   const sendTo = async (url: string, ids: string[]): Promise<Seen> => {
     const message = support.put(
@@ -32,10 +32,10 @@ describe('sandbox: subscriptions', () => {
   })
 
   it('exist only for the destinations of a list', async () => {
-    const door = await sandbox().openListener('', [other.toUpperCase()])
-    doors.push(door)
-    assert.equal((await sendTo(door.url, [other])).status, 200)
-    const refused = await sendTo(door.url, [other, support.DESTINATION])
+    const listener = await sandbox().openListener('', [other.toUpperCase()])
+    listeners.push(listener)
+    assert.equal((await sendTo(listener.url, [other])).status, 200)
+    const refused = await sendTo(listener.url, [other, support.DESTINATION])
     assert.equal(refused.status, 400)
     const { Errors, Destinations } = bodyOf(refused)['Meta']
     assert.deepEqual(
@@ -73,13 +73,13 @@ describe('sandbox: subscriptions', () => {
 
 describe('sandbox: listeners', () => {
   support.useSandbox()
-  afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
+  afterEach(() => Promise.all(listeners.splice(0).map((listener) => listener.close())))
 
   it('have a plan each, with counts of their own', async () => {
     const [one, two] = [await open('endpoint 503 2x'), await open('endpoint 429 once')]
-    const statuses = async (door: Door): Promise<unknown[]> => {
+    const statuses = async (listener: SandboxListener): Promise<unknown[]> => {
       const seen = []
-      for (let time = 0; time < 3; time++) seen.push((await ask(door, 'endpoint')).status)
+      for (let time = 0; time < 3; time++) seen.push((await ask(listener, 'endpoint')).status)
       return seen
     }
     assert.deepEqual(await statuses(one), [503, 503, 200])
@@ -89,18 +89,21 @@ describe('sandbox: listeners', () => {
   })
 
   it('share tokens and files', async () => {
-    const door = await open('')
-    const answer = await send(door.url, await POSTS['token']!(door.url))
+    const listener = await open('')
+    const answer = await send(listener.url, await POSTS['token']!(listener.url))
     assert.equal(answer.status, 200)
     const headers = bearer(bodyOf(answer)['access_token'] as string)
-    const uri = bodyOf(await send(door.url, { ...(await POSTS['blob']!('')), headers }))['URI'] as string
-    assert.ok(uri.startsWith(`${door.url}/`))
+    const uri = bodyOf(await send(listener.url, { ...(await POSTS['blob']!('')), headers }))['URI'] as string
+    assert.ok(uri.startsWith(`${listener.url}/`))
     const message = { ...(await POSTS['endpoint']!('')), headers, body: json(notes(uri)) }
     assert.equal((await send(sandbox().url, message)).status, 200)
-    const { location } = (await send(door.url, { ...(await POSTS['Binary']!('')), headers })).headers
-    assert.ok(location!.startsWith(`${door.url}/fhir/R4/redox/`))
+    const { location } = (await send(listener.url, { ...(await POSTS['Binary']!('')), headers })).headers
+    assert.ok(location!.startsWith(`${listener.url}/fhir/R4/redox/`))
     const report = json(bundle('DiagnosticReportCreate', { contentType: 'application/pdf', url: location }))
-    assert.equal((await send(door.url, { ...(await POSTS['fhir']!('')), headers, body: report })).status, 200)
+    assert.equal(
+      (await send(listener.url, { ...(await POSTS['fhir']!('')), headers, body: report })).status,
+      200,
+    )
     assert.deepEqual(
       sandbox().received.map(({ files }) => files[0]!.way),
       ['referenced', 'referenced'],
@@ -108,8 +111,8 @@ describe('sandbox: listeners', () => {
   })
 
   it('refuse an assertion for another listener', async () => {
-    const door = await open('')
-    assert.equal((await send(door.url, await POSTS['token']!(sandbox().url))).status, 401)
+    const listener = await open('')
+    assert.equal((await send(listener.url, await POSTS['token']!(sandbox().url))).status, 401)
   })
 
   it('close separately, or with the sandbox', async () => {

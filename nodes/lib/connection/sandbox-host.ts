@@ -1,5 +1,5 @@
 import { RedoxError } from '../../../src/errors'
-import type { Door, Sandbox } from '../../../src/sandbox'
+import type { SandboxListener, Sandbox } from '../../../src/sandbox'
 import { UUID } from '../../../src/shared/formats'
 
 // Milliseconds without use after which the sandbox stops. One sandbox serves all redox-config nodes of the process and
@@ -116,7 +116,7 @@ async function openListener(
   sandbox: Sandbox,
   { faults, deliveries }: Record<'faults' | 'deliveries', string>,
   destinations: string[],
-): Promise<Door> {
+): Promise<SandboxListener> {
   const { DeliveryPlanError, FaultPlanError } = await import('../../../src/sandbox/index.js')
   return sandbox.openListener(faults, destinations, deliveries).catch((error: unknown) => {
     const isDelivery = error instanceof DeliveryPlanError
@@ -126,7 +126,7 @@ async function openListener(
   })
 }
 
-async function closeListener(listener: Door): Promise<void> {
+async function closeListener(listener: SandboxListener): Promise<void> {
   await listener.close().finally(releaseSandbox)
 }
 
